@@ -1,0 +1,46 @@
+"""The two kinds of error a job can meet: one that another try may mend, one that it cannot.
+
+The durable SDK loses an exception's class when it leaves a step and keeps only its qualified
+name; `error_code` turns that name into the short code that the job's row and the alerts show.
+"""
+
+import re
+
+
+class TransientError(Exception):
+    """Worth another try: throttling, a timeout, an answer of 5xx."""
+
+
+class PermanentError(Exception):
+    """Not mended by another try: declined, invalid, not found."""
+
+
+class MalformedPayloadError(PermanentError):
+    """The payload is not what the job type takes."""
+
+
+class JobNotFoundError(PermanentError):
+    """An execution was started for a job that has no row."""
+
+
+class PayloadMismatchError(PermanentError):
+    """A direct invoke carried another payload than the job's row."""
+
+
+class ResultTooLargeError(PermanentError):
+    """The workflow's result does not fit the row; put it into S3 and return a reference."""
+
+
+_SUFFIX = re.compile(r"(Error|Exception)$")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def error_code(error_type: str) -> str:
+    """The code of an exception's name.
+
+    `functions.jobs.send_email.MailRejectedError` becomes `mail_rejected`; what is
+    a code already stays as it is.
+    """
+    name = error_type.rpartition(".")[2]
+    bare = _SUFFIX.sub("", name) or name
+    return _HUMP.sub("_", bare).lower()

@@ -1,0 +1,425 @@
+"""The job table: each rule of a job's life as one conditional write.
+
+Messages arrive late, twice, out of order and from executions that lost a race. A write that breaks
+a rule changes nothing and says so with False; it is never an error, because the row already tells
+something newer.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from functions.shared import names
+from functions.shared.job import (
+    INDEXED_AS_OPEN,
+    RETRYABLE,
+    Job,
+    JobError,
+    JobStatus,
+    Progress,
+    may_follow,
+    timestamp,
+    type_bucket,
+    type_buckets,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+_COLUMNS = frozenset(field.name for field in fields(Job))
+
+# What a retry leaves behind: everything that told of the attempt before.
+_ATTEMPT_COLUMNS = (
+    "expires_at",
+    "finished_at",
+    "started_at",
+    "error",
+    "result",
+    "execution_arn",
+    "progress",
+    # The producer will not invoke again by itself; from here on the dispatcher does.
+    "dispatch",
+)
+
+
+class JobExistsError(Exception):
+    """The job id is taken."""
+
+
+class JobNotRetryableError(Exception):
+    """Only a failed, timed-out or cancelled job can be retried; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days a finished job's row is kept, by how it finished."""
+
+    completed_days: int = 30
+    failed_days: int = 90
+
+    def expires_at(self, status: JobStatus, now: datetime) -> int:
+        days = self.completed_days if status is JobStatus.COMPLETED else self.failed_days
+        return int((now + timedelta(days=days)).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: *job* as it stands, and whether the claimant may work on it."""
+
+    is_granted: bool
+    job: Job | None
+
+
+def job_from_item(item: Mapping[str, Any]) -> Job:
+    """Read a row, tolerating attributes that this version does not know, or that were forgotten."""
+    values = {name: _deserializer.deserialize(value) for name, value in item.items()}
+    known: dict[str, Any] = {"job_type": "", "created_at": ""}
+    known |= {name: value for name, value in values.items() if name in _COLUMNS}
+    known["status"] = JobStatus(known["status"])
+    known["attempt"] = int(known.get("attempt", 1))
+    if known.get("expires_at") is not None:
+        known["expires_at"] = int(known["expires_at"])
+    if known.get("error") is not None:
+        known["error"] = JobError(**known["error"])
+    if known.get("progress") is not None:
+        progress = known["progress"]
+        total = progress.get("total")
+        known["progress"] = Progress(
+            done=int(progress["done"]),
+            total=None if total is None else int(total),
+            note=progress.get("note"),
+        )
+    return Job(**known)
+
+
+class JobTable:
+    """Reads and writes job rows; every write states the condition that keeps it harmless."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table_name: str,
+        retention: Retention | None = None,
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._retention = retention or Retention()
+
+    def submit(self, job: Job) -> None:
+        """Write the row of a new job; the row is the submission.
+
+        Raises:
+            JobExistsError: The id is taken.
+        """
+        item: dict[str, Any] = {
+            "job_id": job.job_id,
+            "job_type": job.job_type,
+            "status": JobStatus.PENDING.value,
+            "created_at": job.created_at,
+            "open_status": JobStatus.PENDING.value,
+            "open_since": job.created_at,
+        }
+        for name in ("payload", "payload_ref", "run_at", "dispatch"):
+            value = getattr(job, name)
+            if value is not None:
+                item[name] = value
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item={name: _serializer.serialize(value) for name, value in item.items()},
+                ConditionExpression="attribute_not_exists(job_id)",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise JobExistsError(f"job {job.job_id} exists") from None
+
+    def get(self, job_id: str, *, now: datetime | None = None) -> Job | None:
+        """The job, read consistently; None where there is none or its time to live is over.
+
+        DynamoDB removes expired rows days late, so readers look at the time themselves.
+        """
+        item = self._client.get_item(
+            TableName=self._table_name,
+            Key={"job_id": {"S": job_id}},
+            ConsistentRead=True,
+        ).get("Item")
+        if item is None:
+            return None
+        job = job_from_item(item)
+        if job.expires_at is not None and job.expires_at <= (now or datetime.now(UTC)).timestamp():
+            return None
+        return job
+
+    def admit(self, job: Job, now: datetime) -> None:
+        """Complete a producer's row with what the dispatcher owes it; once."""
+        self._update(
+            job.job_id,
+            set_={
+                "type_bucket": type_bucket(job.job_type, job.job_id),
+                "updated_at": timestamp(now),
+            },
+            set_if_absent={"attempt": 1},
+            condition="attribute_exists(job_id) AND attribute_not_exists(type_bucket)",
+        )
+
+    def claim(
+        self, job_id: str, job_type: str, attempt: int, execution_arn: str, now: datetime
+    ) -> Claim:
+        """Let one execution of one attempt have the job; a replay of the claimant has it still."""
+        started = self._update(
+            job_id,
+            set_={
+                **_status(JobStatus.PROCESSING, now),
+                "attempt": attempt,
+                "execution_arn": execution_arn,
+            },
+            set_if_absent={"started_at": timestamp(now)},
+            condition=(
+                f"job_type = :job_type AND {_is_attempt(attempt)} AND (#status = :pending"
+                " OR (#status = :processing AND execution_arn = :execution_arn))"
+            ),
+            values={":job_type": job_type, ":attempt": attempt},
+        )
+        return Claim(started.is_done, started.job)
+
+    def complete(
+        self, job_id: str, attempt: int, execution_arn: str, result: str, now: datetime
+    ) -> bool:
+        """Record the result (JSON text); True also where this execution recorded it before."""
+        written = self._update(
+            job_id,
+            set_={**self._end(JobStatus.COMPLETED, now), "result": result},
+            remove=("open_status", "open_since", "progress"),
+            condition=f"{_is_attempt(attempt)} AND {_is_owned}",
+            values={":attempt": attempt, ":execution_arn": execution_arn},
+        )
+        return written.is_done or _has_ended(
+            written.job, JobStatus.COMPLETED, attempt, execution_arn
+        )
+
+    def end(
+        self,
+        job_id: str,
+        attempt: int,
+        status: JobStatus,
+        error: JobError,
+        now: datetime,
+        *,
+        execution_arn: str | None,
+    ) -> bool:
+        """Record that the attempt failed, timed out or was cancelled.
+
+        A pending row takes it too: its execution ended before its code ran (then the row
+        gets *execution_arn*), or there never was one (None). True also where this execution
+        had recorded it before.
+        """
+        if not may_follow(JobStatus.PROCESSING, status) or status is JobStatus.COMPLETED:
+            raise ValueError(f"{status} is not a way to end badly")
+        set_ = {
+            **self._end(status, now),
+            "attempt": attempt,
+            "error": {
+                name: value
+                for name, value in (
+                    ("type", error.type),
+                    ("message", error.message),
+                    ("step", error.step),
+                )
+                if value is not None
+            },
+        }
+        owner = "#status = :pending"
+        if execution_arn is not None:
+            set_["execution_arn"] = execution_arn
+            owner = f"({owner} OR ({_is_owned}))"
+        remove = ("open_status", "open_since") if status not in INDEXED_AS_OPEN else ()
+        written = self._update(
+            job_id,
+            set_=set_,
+            remove=remove,
+            condition=f"{_is_attempt(attempt)} AND {owner}",
+        )
+        return written.is_done or _has_ended(written.job, status, attempt, execution_arn)
+
+    def note_progress(
+        self, job_id: str, attempt: int, execution_arn: str, progress: Progress, now: datetime
+    ) -> bool:
+        """Show how far the owning execution is; nothing once the job has ended."""
+        shown = {"done": progress.done, "total": progress.total, "note": progress.note}
+        return self._update(
+            job_id,
+            set_={
+                "progress": {name: value for name, value in shown.items() if value is not None},
+                "updated_at": timestamp(now),
+            },
+            condition=f"{_is_attempt(attempt)} AND {_is_owned}",
+            values={":attempt": attempt, ":execution_arn": execution_arn},
+        ).is_done
+
+    def retry(self, job_id: str, now: datetime) -> Job:
+        """Make a badly ended job pending again, as its next attempt.
+
+        Raises:
+            JobNotRetryableError: There is no such job, or it did not end badly.
+        """
+        job = self.get(job_id, now=now)
+        if job is None:
+            raise JobNotRetryableError(f"job {job_id} does not exist")
+        if job.status not in RETRYABLE:
+            raise JobNotRetryableError(
+                f"job {job_id} is {job.status}; only failed, timed_out and cancelled can be retried"
+            )
+        retried = self._update(
+            job_id,
+            set_={
+                **_status(JobStatus.PENDING, now),
+                "attempt": job.attempt + 1,
+                "type_bucket": type_bucket(job.job_type, job.job_id),
+            },
+            remove=_ATTEMPT_COLUMNS,
+            condition="attempt = :before AND #status = :ended",
+            values={":before": job.attempt, ":ended": job.status.value},
+        )
+        if not retried.is_done or retried.job is None:
+            raise JobNotRetryableError(f"job {job_id} was changed by someone else; look again")
+        return retried.job
+
+    def open_jobs(self, status: JobStatus, *, before: datetime | None = None) -> Iterator[Job]:
+        """Jobs in an open status, longest first; they carry no payload.
+
+        Args:
+            status: `pending`, `processing`, `failed` or `timed_out`.
+            before: Only those that have been in it since before this moment.
+        """
+        condition = "open_status = :status"
+        values = {":status": {"S": status.value}}
+        if before is not None:
+            condition += " AND open_since < :before"
+            values[":before"] = {"S": timestamp(before)}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table_name,
+            IndexName=names.OPEN_INDEX,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+        )
+        for page in pages:
+            yield from map(_job_from_open_index, page["Items"])
+
+    def jobs_of_type(self, job_type: str, *, limit: int) -> list[Job]:
+        """The newest jobs of a type: id, type, status and time of creation only."""
+        found: list[Job] = []
+        for bucket in type_buckets(job_type):
+            page = self._client.query(
+                TableName=self._table_name,
+                IndexName=names.TYPE_INDEX,
+                KeyConditionExpression="type_bucket = :bucket",
+                ExpressionAttributeValues={":bucket": {"S": bucket}},
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+            found += [
+                job_from_item({**item, "job_type": {"S": job_type}}) for item in page["Items"]
+            ]
+        return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]
+
+    def _end(self, status: JobStatus, now: datetime) -> dict[str, Any]:
+        """What every ended row says."""
+        columns = _status(status, now)
+        if status not in INDEXED_AS_OPEN:
+            del columns["open_status"], columns["open_since"]
+        return {
+            **columns,
+            "finished_at": timestamp(now),
+            "expires_at": self._retention.expires_at(status, now),
+        }
+
+    def _update(
+        self,
+        job_id: str,
+        *,
+        set_: Mapping[str, Any],
+        condition: str,
+        set_if_absent: Mapping[str, Any] | None = None,
+        remove: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+    ) -> "_Update":
+        """Update the row where *condition* holds, and tell how it stands either way."""
+        assignments = [f"#{name} = :{name}" for name in set_]
+        assignments += [
+            f"#{name} = if_not_exists(#{name}, :{name})" for name in set_if_absent or {}
+        ]
+        expression = "SET " + ", ".join(assignments)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        bound = {
+            **{f":{name}": value for name, value in {**set_, **(set_if_absent or {})}.items()},
+            **(values or {}),
+        }
+        for status in (JobStatus.PENDING, JobStatus.PROCESSING):
+            if f":{status}" in condition:
+                bound[f":{status}"] = status.value
+        written = {*set_, *(set_if_absent or {}), *remove}
+        if "#status" in condition:
+            written.add("status")
+        try:
+            item = self._client.update_item(
+                TableName=self._table_name,
+                Key={"job_id": {"S": job_id}},
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={f"#{name}": name for name in sorted(written)},
+                ExpressionAttributeValues={
+                    name: _serializer.serialize(value) for name, value in bound.items()
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )["Attributes"]
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            old: Any = error.response.get("Item")
+            return _Update(is_done=False, job=job_from_item(old) if old else None)
+        return _Update(is_done=True, job=job_from_item(item))
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    is_done: bool
+    job: Job | None
+
+
+_is_owned = "#status = :processing AND execution_arn = :execution_arn"
+
+
+def _is_attempt(attempt: int) -> str:
+    """The condition that the row is at *attempt*; a producer's fresh row has none and is at 1."""
+    if attempt == 1:
+        return "attribute_exists(job_id) AND (attribute_not_exists(attempt) OR attempt = :attempt)"
+    return "attempt = :attempt"
+
+
+def _status(status: JobStatus, now: datetime) -> dict[str, Any]:
+    """A status, and its entry in the index of open jobs."""
+    return {
+        "status": status.value,
+        "updated_at": timestamp(now),
+        "open_status": status.value,
+        "open_since": timestamp(now),
+    }
+
+
+def _has_ended(job: Job | None, status: JobStatus, attempt: int, execution_arn: str | None) -> bool:
+    """Whether the row already says what a repeated write would say."""
+    return (
+        job is not None
+        and job.status is status
+        and job.attempt == attempt
+        and job.execution_arn == execution_arn
+    )
+
+
+def _job_from_open_index(item: Mapping[str, Any]) -> Job:
+    return job_from_item({**item, "status": item["open_status"]})

@@ -1,0 +1,51 @@
+"""Names that a stack and a function must both spell; constants only."""
+
+# Environment variables.
+STAGE = "STAGE"
+JOB_TABLE_NAME = "JOB_TABLE_NAME"
+JOB_TABLE_PARAMETER = "JOB_TABLE_PARAMETER"
+JOB_TYPE = "JOB_TYPE"
+JOB_TYPES_PATH = "JOB_TYPES_PATH"
+JOB_LIMITS_PATH = "JOB_LIMITS_PATH"
+PAYLOAD_BUCKET_NAME = "PAYLOAD_BUCKET_NAME"
+RETENTION_COMPLETED_DAYS = "RETENTION_COMPLETED_DAYS"
+RETENTION_FAILED_DAYS = "RETENTION_FAILED_DAYS"
+DEAD_LETTER_TOPIC_ARN = "DEAD_LETTER_TOPIC_ARN"
+ALERT_TABLE_NAME = "ALERT_TABLE_NAME"
+ALERT_QUEUE_URL = "ALERT_QUEUE_URL"
+ALERT_RETRY_BASE_SECONDS = "ALERT_RETRY_BASE_SECONDS"
+ALERT_RETRY_MAX_SECONDS = "ALERT_RETRY_MAX_SECONDS"
+SLACK_SECRET_ARN = "SLACK_SECRET_ARN"  # noqa: S105  # where the secret is, not the secret
+RUNBOOK_URL = "RUNBOOK_URL"
+MAIL_FROM = "MAIL_FROM"
+PENDING_BOUND_SECONDS = "PENDING_BOUND_SECONDS"
+
+# The alias that everything invokes.
+LIVE_ALIAS = "live"
+
+# Indexes of the job table.
+TYPE_INDEX = "by-type"
+OPEN_INDEX = "open-jobs"
+
+
+def parameter_root(stage: str) -> str:
+    """Where a stage publishes what a producer or an operator needs to find."""
+    return f"/durable-jobs/{stage}"
+
+
+def job_table_parameter(stage: str) -> str:
+    return f"{parameter_root(stage)}/job-table"
+
+
+def payload_bucket_parameter(stage: str) -> str:
+    return f"{parameter_root(stage)}/payload-bucket"
+
+
+def job_types_path(stage: str) -> str:
+    """Below it, one parameter per job type holds the ARN of its alias."""
+    return f"{parameter_root(stage)}/job-types"
+
+
+def job_limits_path(stage: str) -> str:
+    """Below it, one parameter per job type holds its limits as JSON."""
+    return f"{parameter_root(stage)}/job-limits"
