@@ -1,0 +1,10 @@
+"""What every Python process of MiniStack runs at its start, its function workers included.
+
+On the workers' PYTHONPATH, so that functions need not know that they run locally.
+"""
+
+import wake_at_stop  # type: ignore[import-not-found]  # on PYTHONPATH only inside MiniStack
+import watch  # type: ignore[import-not-found]  # likewise
+
+watch.end_with_the_platform()
+wake_at_stop.install()

@@ -1,0 +1,149 @@
+"""MiniStack as a child process: DynamoDB, SNS, SQS, S3, CloudFormation, functions and the rest.
+
+It pins its own botocore, so it runs in a virtual environment of its own. Its state is in
+memory; its temporary files (function code, mostly) live under the platform's state directory.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local.endpoint import HOST, Endpoint, free_port
+from local.lifeline import Lifeline
+
+PROJECT = Path(__file__).resolve().parent.parent
+INTERPRETER = PROJECT / ".venv-ministack" / "bin" / "python"
+INSIDE = Path(__file__).resolve().parent / "inside_ministack"
+
+# Nothing of the caller's AWS configuration may reach a function.
+INHERITED = ("PATH", "HOME", "LANG")
+
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 5
+
+
+class MiniStackError(RuntimeError):
+    """MiniStack did not start; the message says where its log is."""
+
+
+class MiniStack:
+    """One MiniStack on a free port of loopback, which ends when this process does."""
+
+    def __init__(self, state: Path, *, functions_call: str | None = None) -> None:
+        """Prepare, but do not start yet.
+
+        Args:
+            state: A directory of this platform's own.
+            functions_call: The URL that functions get as their AWS endpoint; MiniStack
+                itself, unless told otherwise.
+        """
+        self.endpoint = Endpoint(f"http://{HOST}:{free_port()}")
+        self._functions_call = functions_call or self.endpoint.url
+        self._temporary = state / "tmp"
+        self._log = state / "ministack.log"
+        self._lifeline_path = state / "lifeline"
+        self._lifeline: Lifeline | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it and return when it answers.
+
+        Raises:
+            MiniStackError: It is not installed, or does not come up.
+        """
+        if not INTERPRETER.exists():
+            raise MiniStackError(f"{INTERPRETER} is missing: run `make setup`")
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        self._lifeline = Lifeline(self._lifeline_path)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(INTERPRETER), str(INSIDE / "launch.py")],
+                env=self._environ(self._lifeline),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C in the terminal is for the platform, which stops it in order.
+                start_new_session=True,
+            )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Stop it, its workers included, and remove its temporary files."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._lifeline is not None:
+            # Whatever workers it left are watching this.
+            self._lifeline.cut()
+            self._lifeline = None
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _environ(self, lifeline: Lifeline) -> dict[str, str]:
+        port = self.endpoint.url.rpartition(":")[2]
+        inherited = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
+        }
+        return {
+            **inherited,
+            **self.endpoint.environ(),
+            **lifeline.environ(),
+            "AWS_ENDPOINT_URL": self._functions_call,
+            "AWS_ENDPOINT_URL_S3": self._functions_call,
+            "BIND_HOST": HOST,
+            # Docker is never looked for.
+            "DOCKER_HOST": "unix:///nonexistent",
+            "GATEWAY_PORT": port,
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_ACCOUNT_CONCURRENCY": "0",
+            "LOG_LEVEL": "WARNING",
+            "MINISTACK_ACCOUNT_ID": self.endpoint.account,
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": self.endpoint.region,
+            "PYTHONPATH": str(INSIDE),
+            "PYTHONUNBUFFERED": "1",
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(self._temporary),
+        }
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(  # noqa: S310  # loopback
+                    f"{self.endpoint.url}/_ministack/health", timeout=1
+                ):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        self.stop()
+        raise MiniStackError(f"MiniStack did not start; see {self._log}")
