@@ -39,7 +39,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def grants_of(document: Mapping[str, Any]) -> set[Grant]:
-    """Every action × resource that a policy document allows.
+    """Every action on every resource that a policy document allows.
 
     Raises:
         ValueError: It has a statement that this evaluator cannot read.
