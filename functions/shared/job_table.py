@@ -28,6 +28,7 @@ from functions.shared.job import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputPaginateTypeDef
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -289,12 +290,15 @@ class JobTable:
             raise JobNotRetryableError(f"job {job_id} was changed by someone else; look again")
         return retried.job
 
-    def open_jobs(self, status: JobStatus, *, before: datetime | None = None) -> Iterator[Job]:
+    def open_jobs(
+        self, status: JobStatus, *, before: datetime | None = None, newest_first: bool = False
+    ) -> Iterator[Job]:
         """Jobs in an open status, longest first; they carry no payload.
 
         Args:
             status: `pending`, `processing`, `failed` or `timed_out`.
             before: Only those that have been in it since before this moment.
+            newest_first: Those that entered it last come first.
         """
         condition = "open_status = :status"
         values = {":status": {"S": status.value}}
@@ -306,25 +310,39 @@ class JobTable:
             IndexName=names.OPEN_INDEX,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
+            ScanIndexForward=not newest_first,
         )
         for page in pages:
             yield from map(_job_from_open_index, page["Items"])
 
-    def jobs_of_type(self, job_type: str, *, limit: int) -> list[Job]:
-        """The newest jobs of a type: id, type, status and time of creation only."""
+    def jobs_of_type(
+        self, job_type: str, *, limit: int, status: JobStatus | None = None
+    ) -> list[Job]:
+        """The newest jobs of a type: id, type, status and time of creation only.
+
+        With a *status*, whole pages are read until enough of that status are found.
+        """
+        query: QueryInputPaginateTypeDef = {
+            "TableName": self._table_name,
+            "IndexName": names.TYPE_INDEX,
+            "KeyConditionExpression": "type_bucket = :bucket",
+            "ScanIndexForward": False,
+            "PaginationConfig": {"MaxItems": limit, "PageSize": limit},
+        }
+        values = {}
+        if status is not None:
+            query["FilterExpression"] = "#status = :status"
+            query["ExpressionAttributeNames"] = {"#status": "status"}
+            query["PaginationConfig"] = {"MaxItems": limit}
+            values = {":status": {"S": status.value}}
+        paginator = self._client.get_paginator("query")
         found: list[Job] = []
         for bucket in type_buckets(job_type):
-            page = self._client.query(
-                TableName=self._table_name,
-                IndexName=names.TYPE_INDEX,
-                KeyConditionExpression="type_bucket = :bucket",
-                ExpressionAttributeValues={":bucket": {"S": bucket}},
-                ScanIndexForward=False,
-                Limit=limit,
-            )
-            found += [
-                job_from_item({**item, "job_type": {"S": job_type}}) for item in page["Items"]
-            ]
+            query["ExpressionAttributeValues"] = {":bucket": {"S": bucket}, **values}
+            for page in paginator.paginate(**query):
+                found += [
+                    job_from_item({**item, "job_type": {"S": job_type}}) for item in page["Items"]
+                ]
         return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]
 
     def _end(self, status: JobStatus, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,657 @@
+"""What a producer can catch, and what it cannot: every error from `PutItem` to the execution's end.
+
+Half of what can go wrong with a job never reaches the code that submitted it. This table says of
+each error which half it belongs to, whether another try helps, and what the job's row says
+afterwards. `docs/error-contract.md` is printed from it, the clients decide by it, and the tests
+hold it against AWS's service models.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from functions.shared.job import JobStatus
+
+
+class Operation(StrEnum):
+    """The call, or the stretch of a job's life, in which an error appears."""
+
+    PUT_OBJECT = "PutObject"
+    PUT_ITEM = "PutItem"
+    INVOKE_EVENT = "Invoke (Event)"
+    INVOKE_SYNC = "Invoke (RequestResponse)"
+    EXECUTION = "Execution"
+
+
+class Source(StrEnum):
+    """Who gives an error its name."""
+
+    CHECK = "the producer's client, before any call"
+    MODEL = "the operation, in AWS's service model"
+    COMMON = "AWS, for any operation"
+    SDK = "the AWS SDK (botocore's name)"
+    RESPONSE = "a field of a successful response"
+    ROW = "`error.type` of the row"
+
+
+class Reaches(StrEnum):
+    """Who is told."""
+
+    CALLER = "the caller"
+    ROW = "only the row"
+    BOTH = "the caller and the row"
+    CALLER_UNLESS_ACCEPTED = "the caller; after the 202, nobody"
+
+
+class Retry(StrEnum):
+    """What another try would do."""
+
+    NOT_NEEDED = "not needed"
+    SAME_ID = "yes, with the same job id, after a growing pause"
+    AFTER_MENDING = "once the cause is mended, with the same job id"
+    NEW_JOB = "no; a corrected job is a new job"
+    OPERATOR = "`jobctl retry`, once the cause is mended"
+
+
+class Kind(StrEnum):
+    """What sort of trouble it is; clients raise one class for each."""
+
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    UNANSWERED = "unanswered"
+    UNREACHABLE = "unreachable"
+    DENIED = "denied"
+    CREDENTIALS = "credentials"
+    NOT_DEPLOYED = "not deployed"
+    NOT_RUNNABLE = "not runnable"
+    ALREADY_STARTED = "already started"
+    EXECUTION_ENDED = "execution ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractEntry:
+    """One error, or several that mean the same to a producer.
+
+    *leaves* lists what the row can say afterwards; None stands for "there is no row".
+    """
+
+    operation: Operation
+    names: tuple[str, ...]
+    source: Source
+    kind: Kind
+    reaches: Reaches
+    retry: Retry
+    leaves: tuple[JobStatus | None, ...]
+    meaning: str
+    advice: str
+
+
+NO_ROW = None
+_UNTOUCHED = tuple(JobStatus)
+
+_CREDENTIAL_ERRORS = (
+    "UnrecognizedClientException",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "IncompleteSignatureException",
+    "MissingAuthenticationTokenException",
+)
+_SDK_CREDENTIAL_ERRORS = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOError",
+    "ProfileNotFound",
+    "NoRegionError",
+)
+_SDK_SETUP_ERRORS = ("ParamValidationError",)
+_SDK_UNREACHABLE_ERRORS = (
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ProxyConnectionError",
+    "SSLError",
+)
+_SDK_UNANSWERED_ERRORS = ("ReadTimeoutError", "ConnectionClosedError", "HTTPClientError")
+
+
+def _before_the_row(operation: Operation) -> Iterable[ContractEntry]:
+    """What `PutObject` and `PutItem` have in common: where it fails for good, there is no row."""
+    yield ContractEntry(
+        operation=operation,
+        names=("AccessDenied",)
+        if operation is Operation.PUT_OBJECT
+        else ("AccessDeniedException",),
+        source=Source.COMMON,
+        kind=Kind.DENIED,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="The producer's role lacks the right.",
+        advice="Attach the stage's *producer* policy to the role.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=(
+            "ExpiredToken",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "RequestTimeTooSkewed",
+        )
+        if operation is Operation.PUT_OBJECT
+        else _CREDENTIAL_ERRORS,
+        source=Source.COMMON,
+        kind=Kind.CREDENTIALS,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="AWS does not accept the credentials, or the clock is wrong.",
+        advice="Renew the credentials; check the machine's clock.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_CREDENTIAL_ERRORS,
+        source=Source.SDK,
+        kind=Kind.CREDENTIALS,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="The SDK found no usable credentials, or no Region; nothing was sent.",
+        advice="Give the process a role or a profile, and a Region.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_SETUP_ERRORS,
+        source=Source.SDK,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="The SDK cannot build the request; nothing was sent.",
+        advice="Correct the parameters that it names.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_UNREACHABLE_ERRORS,
+        source=Source.SDK,
+        kind=Kind.UNREACHABLE,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,),
+        meaning="No connection; nothing was sent.",
+        advice="Submit again with the same job id.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_UNANSWERED_ERRORS,
+        source=Source.SDK,
+        kind=Kind.UNANSWERED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,) if operation is Operation.PUT_OBJECT else (NO_ROW, JobStatus.PENDING),
+        meaning="The request went out and no answer came: it may have been carried out.",
+        advice="Submit again with the same job id: what was written is found and returned. "
+        "A new id could make a second job.",
+    )
+
+
+_PUT_OBJECT = (
+    *_before_the_row(Operation.PUT_OBJECT),
+    ContractEntry(
+        operation=Operation.PUT_OBJECT,
+        names=("NoSuchBucket",),
+        source=Source.COMMON,
+        kind=Kind.NOT_DEPLOYED,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="The payload bucket is not there.",
+        advice="Check stage, account and Region; deploy the stacks.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_OBJECT,
+        names=("SlowDown",),
+        source=Source.COMMON,
+        kind=Kind.THROTTLED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,),
+        meaning="S3 asks for fewer requests.",
+        advice="Submit again with the same job id after a growing pause.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_OBJECT,
+        names=("InternalError", "ServiceUnavailable", "RequestTimeout"),
+        source=Source.COMMON,
+        kind=Kind.UNANSWERED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,),
+        meaning="S3 had a fault of its own. The object may be there; without a row it means "
+        "nothing and expires.",
+        advice="Submit again with the same job id.",
+    ),
+)
+
+_PUT_ITEM = (
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("InvalidJobError",),
+        source=Source.CHECK,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.NEW_JOB,
+        leaves=(NO_ROW,),
+        meaning="Job id, type, payload or `run_at` break a rule: not a JSON object, NaN or "
+        "Infinity, too large, a time without an offset.",
+        advice="Correct the value that the message names.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("ConditionalCheckFailedException",),
+        source=Source.MODEL,
+        kind=Kind.CONFLICT,
+        reaches=Reaches.CALLER,
+        retry=Retry.NOT_NEEDED,
+        leaves=_UNTOUCHED,
+        meaning="The job id is taken; the row that has it is unchanged.",
+        advice="Read the row. Same type and payload: it is your job, submitted before. "
+        "Otherwise two jobs share one id, which is a bug of the producer.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=(
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "ThrottlingException",
+        ),
+        source=Source.MODEL,
+        kind=Kind.THROTTLED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,),
+        meaning="DynamoDB asks for fewer requests, and the SDK's own retries are used up.",
+        advice="Submit again with the same job id after a growing pause.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("TransactionConflictException", "ReplicatedWriteConflictException"),
+        source=Source.MODEL,
+        kind=Kind.THROTTLED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW,),
+        meaning="Another write to the same row was under way.",
+        advice="Submit again with the same job id.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("InternalServerError",),
+        source=Source.MODEL,
+        kind=Kind.UNANSWERED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW, JobStatus.PENDING),
+        meaning="DynamoDB had a fault of its own; the row may have been written.",
+        advice="Submit again with the same job id.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("ServiceUnavailable", "InternalFailure"),
+        source=Source.COMMON,
+        kind=Kind.UNANSWERED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(NO_ROW, JobStatus.PENDING),
+        meaning="AWS had a fault of its own; the row may have been written.",
+        advice="Submit again with the same job id.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("ResourceNotFoundException",),
+        source=Source.MODEL,
+        kind=Kind.NOT_DEPLOYED,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(NO_ROW,),
+        meaning="The job table is not there.",
+        advice="Check table name, account and Region; deploy the stacks.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("ItemCollectionSizeLimitExceededException",),
+        source=Source.MODEL,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.NEW_JOB,
+        leaves=(NO_ROW,),
+        meaning="Only tables with a local secondary index answer so; the job table has none.",
+        advice="You are writing to another table: check its name.",
+    ),
+    ContractEntry(
+        operation=Operation.PUT_ITEM,
+        names=("ValidationException",),
+        source=Source.COMMON,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.NEW_JOB,
+        leaves=(NO_ROW,),
+        meaning="The item is not a legal one: over 400 KB, or an empty key.",
+        advice="Put payloads over 200 KB into the payload bucket (the clients do).",
+    ),
+    *_before_the_row(Operation.PUT_ITEM),
+)
+
+_PASSING_TROUBLE = (
+    "CodeArtifactUserPendingException",
+    "EC2ThrottledException",
+    "EC2UnexpectedException",
+    "EFSMountConnectivityException",
+    "EFSMountTimeoutException",
+    "ENINotReadyException",
+    "ResourceConflictException",
+    "ResourceNotReadyException",
+    "S3FilesMountConnectivityException",
+    "S3FilesMountTimeoutException",
+    "ServiceException",
+    "SnapStartNotReadyException",
+    "SnapStartTimeoutException",
+)
+_BROKEN_FUNCTION = (
+    "CodeArtifactUserDeletedException",
+    "CodeArtifactUserFailedException",
+    "EC2AccessDeniedException",
+    "EFSIOException",
+    "EFSMountFailureException",
+    "ENILimitReachedException",
+    "InvalidRuntimeException",
+    "InvalidSecurityGroupIDException",
+    "InvalidSubnetIDException",
+    "InvalidZipFileException",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+    "ModeNotSupportedException",
+    "NoPublishedVersionException",
+    "RecursiveInvocationException",
+    "RuntimeAliasDeletedException",
+    "RuntimeVersionDeletedException",
+    "S3FilesMountFailureException",
+    "ServiceQuotaExceededException",
+    "SnapStartException",
+    "SnapStartRegenerationFailureException",
+    "SubnetIPAddressLimitReachedException",
+)
+
+
+def _invoke(operation: Operation) -> Iterable[ContractEntry]:
+    """A direct invoke after the row: whatever happens to it, the row is there and is started."""
+    is_event = operation is Operation.INVOKE_EVENT
+    starter = "the dispatcher starts it" if is_event else "the watchdog starts it"
+    still_pending = f"The row is written and {starter}"
+    caller = Reaches.CALLER_UNLESS_ACCEPTED if is_event else Reaches.CALLER
+    yield ContractEntry(
+        operation=operation,
+        names=("DurableExecutionAlreadyStartedException",),
+        source=Source.MODEL,
+        kind=Kind.ALREADY_STARTED,
+        # Whether Lambda answers an Event start with 409 at once is not documented.
+        reaches=caller,
+        retry=Retry.NOT_NEEDED,
+        leaves=_UNTOUCHED,
+        meaning="An execution of this name runs or ran, with another input: the dispatcher or the "
+        "watchdog was first.",
+        advice="Success: the job is started."
+        if is_event
+        else "The job is started, but not by this call: read the row until it ends.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=("TooManyRequestsException",),
+        source=Source.MODEL,
+        kind=Kind.THROTTLED,
+        reaches=caller,
+        retry=Retry.SAME_ID,
+        leaves=(JobStatus.PENDING,),
+        meaning="Concurrency or the rate of starts (300 a second for the account) is used up.",
+        advice=f"{still_pending}: invoke again under the same execution name, or let it be."
+        if is_event
+        else f"Invoke again under the same execution name after `Retry-After`. {still_pending} "
+        "if you give up.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=("RequestTooLargeException", "SerializedRequestEntityTooLargeException"),
+        source=Source.MODEL,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.NOT_NEEDED,
+        leaves=(JobStatus.PENDING,),
+        meaning="The event is over 1 MB." if is_event else "The event is over 6 MB.",
+        advice="Leave the payload out of the event: `job_id`, `job_type` and `attempt` are enough, "
+        f"the job reads the rest from its row. {still_pending}.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=(
+            "InvalidParameterValueException",
+            "InvalidRequestContentException",
+            "UnsupportedMediaTypeException",
+        ),
+        source=Source.MODEL,
+        kind=Kind.INVALID,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING,),
+        meaning="A durable function needs a qualified ARN, an execution name of 1 to 64 "
+        "characters of `[A-Za-z0-9-_]`, and a JSON event.",
+        advice=f"Invoke the alias ARN that SSM holds for the job type. {still_pending}.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=("ResourceNotFoundException",),
+        source=Source.MODEL,
+        kind=Kind.NOT_DEPLOYED,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING, JobStatus.FAILED),
+        meaning="No such function or alias.",
+        advice="Read the alias ARN of the job type from SSM again. A type that is not registered "
+        "makes the job `failed`, with `unknown_job_type`.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_PASSING_TROUBLE,
+        source=Source.MODEL,
+        kind=Kind.UNANSWERED,
+        reaches=caller,
+        retry=Retry.SAME_ID,
+        leaves=(JobStatus.PENDING,),
+        meaning="Lambda cannot run the function at this moment.",
+        advice=f"{still_pending}; or invoke again under the same execution name.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_BROKEN_FUNCTION,
+        source=Source.MODEL,
+        kind=Kind.NOT_RUNNABLE,
+        reaches=caller,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT),
+        meaning="Lambda cannot run the function as it is: code, key, network, file system.",
+        advice="Tell its operator. The row is pending until a start succeeds or is given up on.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=("AccessDeniedException",),
+        source=Source.COMMON,
+        kind=Kind.DENIED,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING,),
+        meaning="The producer's role may not invoke the alias.",
+        advice=f"The row alone suffices, a direct invoke is an extra right. {still_pending}.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_CREDENTIAL_ERRORS,
+        source=Source.COMMON,
+        kind=Kind.CREDENTIALS,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING,),
+        meaning="AWS does not accept the credentials, or the clock is wrong.",
+        advice=f"Renew the credentials. {still_pending}.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=(*_SDK_CREDENTIAL_ERRORS, *_SDK_SETUP_ERRORS),
+        source=Source.SDK,
+        kind=Kind.CREDENTIALS,
+        reaches=Reaches.CALLER,
+        retry=Retry.AFTER_MENDING,
+        leaves=(JobStatus.PENDING,),
+        meaning="The SDK cannot sign or build the request; nothing was sent.",
+        advice=f"Mend the set-up. {still_pending}.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_UNREACHABLE_ERRORS,
+        source=Source.SDK,
+        kind=Kind.UNREACHABLE,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=(JobStatus.PENDING,),
+        meaning="No connection; nothing was sent.",
+        advice=f"{still_pending}; or invoke again under the same execution name.",
+    )
+    yield ContractEntry(
+        operation=operation,
+        names=_SDK_UNANSWERED_ERRORS,
+        source=Source.SDK,
+        kind=Kind.UNANSWERED,
+        reaches=Reaches.CALLER,
+        retry=Retry.SAME_ID,
+        leaves=_UNTOUCHED,
+        meaning="The request went out and no answer came: the execution may be running.",
+        advice="Invoke again under the same execution name and with the same event, "
+        + (
+            "or let it be: the claim lets one execution work."
+            if is_event
+            else "which joins the running execution or brings its result; or read the row. "
+            "Set the SDK's read timeout above the job's run time: it is 60 s by default."
+        ),
+    )
+
+
+_INVOKE_SYNC_ANSWER = ContractEntry(
+    operation=Operation.INVOKE_SYNC,
+    names=("FunctionError",),
+    source=Source.RESPONSE,
+    kind=Kind.EXECUTION_ENDED,
+    reaches=Reaches.BOTH,
+    retry=Retry.OPERATOR,
+    leaves=(JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.CANCELLED),
+    meaning="The execution ended badly. HTTP says 200 and the SDK raises nothing: `Payload` holds "
+    "`errorType` and `errorMessage`.",
+    advice="Always look at this field; for the cause, read the row's `error`.",
+)
+
+
+def _ended(
+    code: str,
+    status: tuple[JobStatus | None, ...],
+    meaning: str,
+    advice: str,
+    retry: Retry = Retry.OPERATOR,
+) -> ContractEntry:
+    return ContractEntry(
+        operation=Operation.EXECUTION,
+        names=(code,),
+        source=Source.ROW,
+        kind=Kind.EXECUTION_ENDED,
+        reaches=Reaches.ROW,
+        retry=retry,
+        leaves=status,
+        meaning=meaning,
+        advice=advice,
+    )
+
+
+_EXECUTION = (
+    _ended(
+        "unknown_job_type",
+        (JobStatus.FAILED,),
+        "No function is registered for the job type.",
+        "Deploy it and retry, or submit under the right type.",
+    ),
+    _ended(
+        "malformed_payload",
+        (JobStatus.FAILED,),
+        "The payload is not what the job type takes; nothing was done.",
+        "Submit a corrected payload under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "run_at_too_far",
+        (JobStatus.FAILED,),
+        "`run_at` is later than the type's longest delay.",
+        "Submit nearer to the time, or raise the type's `max_delay`.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "result_too_large",
+        (JobStatus.FAILED,),
+        "The work was done, and its result does not fit the row (100 KB).",
+        "Let the workflow put it into S3 and return a reference; a retry repeats the work.",
+    ),
+    _ended(
+        "job_not_found",
+        (NO_ROW,),
+        "A direct invoke came without a row; nothing was done. The dead letter tells.",
+        "Write the row first, then invoke.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "payload_mismatch",
+        _UNTOUCHED,
+        "A direct invoke carried another payload than the row; it did nothing and the row goes on "
+        "as it was.",
+        "Send what the row holds, or no payload at all.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "execution_timed_out",
+        (JobStatus.TIMED_OUT,),
+        "The execution ran into its timeout. A crash loop (import error, out of memory) ends "
+        "so too: Lambda starts it over until then.",
+        "Look at the function's log first.",
+    ),
+    _ended(
+        "execution_stopped",
+        (JobStatus.CANCELLED,),
+        "An operator stopped the execution.",
+        "Retry where it was stopped by mistake.",
+    ),
+)
+
+CONTRACT: tuple[ContractEntry, ...] = (
+    *_PUT_OBJECT,
+    *_PUT_ITEM,
+    *_invoke(Operation.INVOKE_EVENT),
+    *_invoke(Operation.INVOKE_SYNC),
+    _INVOKE_SYNC_ANSWER,
+    *_EXECUTION,
+)
+
+
+def find(name: str, operation: Operation) -> ContractEntry | None:
+    """The entry of an error by its name, of this operation before any other.
+
+    Reads and control calls are not listed by themselves: throttling, denial and faults go by the
+    same names there and mean the same.
+    """
+    named = [entry for entry in CONTRACT if name in entry.names]
+    return next((entry for entry in named if entry.operation is operation), next(iter(named), None))
