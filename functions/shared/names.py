@@ -20,8 +20,14 @@ RUNBOOK_URL = "RUNBOOK_URL"
 MAIL_FROM = "MAIL_FROM"
 PENDING_BOUND_SECONDS = "PENDING_BOUND_SECONDS"
 
+# Read by botocore, which then names the function in the User-Agent of its AWS calls.
+APP_ID = "AWS_SDK_UA_APP_ID"
+
 # The alias that everything invokes.
 LIVE_ALIAS = "live"
+
+# Key of the table of alerts already told; its entries expire by `expires_at`.
+ALERT_KEY = "alert_key"
 
 # Indexes of the job table.
 TYPE_INDEX = "by-type"
