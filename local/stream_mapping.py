@@ -1,0 +1,305 @@
+"""The event source mapping of a DynamoDB stream: reads, filters, invokes, and gives up as AWS does.
+
+MiniStack's own loses returned item failures and retries a poison batch for ever. What to do next
+is decided in `local/stream_shard.py`; here is only the reading, the invoking and the waiting.
+"""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from local.aws_json import AwsCallError, AwsJson
+from local.batch_item_failures import BatchReport, read_report
+from local.event_filter import EventFilter
+from local.failure_destination import FailureDestination
+from local.invocation import Invoke, InvokeOutcome
+from local.stream_shard import Batch, Discarded, RetryPolicy, Shard, StreamRecord
+
+logger = logging.getLogger(__name__)
+
+# How long a new record may wait when nobody calls `wake`; AWS polls four times a second.
+POLL_SECONDS = 0.15
+# Records that are read ahead while the function is busy.
+READ_AHEAD = 1_000
+# A shard is listed anew this often, for one that appeared.
+SHARDS_SECONDS = 10.0
+TRIMMED = "TrimmedDataAccessException"
+THROTTLED = 429
+SERVER_ERROR = 500
+
+
+class StreamMapping:
+    """One mapping of a stream to a function, as `ListEventSourceMappings` describes it."""
+
+    def __init__(
+        self,
+        mapping: Mapping[str, Any],
+        *,
+        aws: AwsJson,
+        invoke: Invoke,
+        destination: FailureDestination,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._stream: str = mapping["EventSourceArn"]
+        self._function: str = mapping["FunctionArn"]
+        self._start: str = mapping.get("StartingPosition", "LATEST")
+        self._factor: int = mapping.get("ParallelizationFactor", 1)
+        self._on_failure: str | None = (
+            (mapping.get("DestinationConfig") or {}).get("OnFailure") or {}
+        ).get("Destination")
+        self._filter = EventFilter.from_criteria(mapping.get("FilterCriteria"))
+        self._policy = RetryPolicy.from_mapping(mapping)
+        self._aws = aws
+        self._invoke = invoke
+        self._destination = destination
+        self._poll_seconds = poll_seconds
+        self._woken: dict[str, asyncio.Event] = {}
+
+    def wake(self) -> None:
+        """Look at the stream now: something was written."""
+        for woken in self._woken.values():
+            woken.set()
+
+    async def run(self) -> None:
+        """Process every shard until cancelled."""
+        start = self._start
+        async with asyncio.TaskGroup() as shards:
+            while True:
+                for shard in await self._list_shards():
+                    if shard not in self._woken:
+                        self._woken[shard] = asyncio.Event()
+                        shards.create_task(self._run_shard(shard, start))
+                # A shard that appears later is read from its beginning, or records between
+                # two looks would be lost.
+                start = "TRIM_HORIZON"
+                await asyncio.sleep(SHARDS_SECONDS)
+
+    async def _list_shards(self) -> list[str]:
+        answer = await self._aws.call_until_answered(
+            "DynamoDBStreams", "DescribeStream", {"StreamArn": self._stream}
+        )
+        return [shard["ShardId"] for shard in answer["StreamDescription"]["Shards"]]
+
+    async def _run_shard(self, shard_id: str, start: str) -> None:
+        # One lane per concurrent batch; the records of one item stay in one lane, in order.
+        lanes = [_Lane(self, shard_id) for _ in range(self._factor)]
+        async with asyncio.TaskGroup() as tasks:
+            for lane in lanes:
+                tasks.create_task(lane.run())
+            await self._read(shard_id, start, lanes)
+            # A closed shard: what was read still has to be done.
+            for lane in lanes:
+                lane.close()
+
+    async def _read(self, shard_id: str, start: str, lanes: list["_Lane"]) -> None:
+        iterator: str | None = await self._iterator(shard_id, start)
+        last: str | None = None
+        woken = self._woken[shard_id]
+        while iterator is not None:
+            woken.clear()
+            if max(len(lane) for lane in lanes) >= READ_AHEAD:
+                await asyncio.sleep(self._poll_seconds)
+                continue
+            try:
+                answer = await self._aws.call_until_answered(
+                    "DynamoDBStreams",
+                    "GetRecords",
+                    {"ShardIterator": iterator, "Limit": 1000},
+                    unless=("ExpiredIteratorException", TRIMMED),
+                )
+            except AwsCallError:
+                iterator = await self._iterator(shard_id, start, after=last)
+                continue
+            records = answer["Records"]
+            if records:
+                last = records[-1]["dynamodb"]["SequenceNumber"]
+                self._hand_out(records, lanes)
+            iterator = answer.get("NextShardIterator")
+            if not records:
+                await _wait(woken, self._poll_seconds)
+
+    async def _iterator(self, shard_id: str, start: str, *, after: str | None = None) -> str:
+        request = {"StreamArn": self._stream, "ShardId": shard_id, "ShardIteratorType": start}
+        if after is not None:
+            request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+        try:
+            answer = await self._aws.call_until_answered(
+                "DynamoDBStreams", "GetShardIterator", request, unless=(TRIMMED,)
+            )
+        except AwsCallError:
+            # The stream forgot the place, so the oldest record it has is the next one.
+            request = {
+                "StreamArn": self._stream,
+                "ShardId": shard_id,
+                "ShardIteratorType": "TRIM_HORIZON",
+            }
+            answer = await self._aws.call_until_answered(
+                "DynamoDBStreams", "GetShardIterator", request
+            )
+        iterator: str = answer["ShardIterator"]
+        return iterator
+
+    def _hand_out(self, records: list[dict[str, Any]], lanes: list["_Lane"]) -> None:
+        shares: dict[int, list[StreamRecord]] = {}
+        for record in records:
+            if self._filter.admits(record):
+                keys = json.dumps(record["dynamodb"]["Keys"], sort_keys=True).encode()
+                shares.setdefault(zlib.crc32(keys) % len(lanes), []).append(
+                    StreamRecord(
+                        sequence_number=record["dynamodb"]["SequenceNumber"],
+                        created_at=float(record["dynamodb"]["ApproximateCreationDateTime"]),
+                        event={**record, "eventSourceARN": self._stream},
+                    )
+                )
+        for index, share in shares.items():
+            lanes[index].offer(share)
+
+    async def invoke(self, batch: Batch) -> InvokeOutcome | None:
+        """Run the function on *batch*; None when it could not be run at all."""
+        event = {"Records": [record.event for record in batch.records]}
+        try:
+            outcome = await self._invoke(self._function, json.dumps(event).encode())
+        except Exception:
+            logger.exception("%s could not be invoked", self._function)
+            return None
+        is_refused = outcome.status_code == THROTTLED or outcome.status_code >= SERVER_ERROR
+        return None if is_refused else outcome
+
+    def report(self, outcome: InvokeOutcome, batch: Batch) -> BatchReport:
+        if not self._policy.reports_item_failures:
+            return BatchReport()
+        return read_report(outcome.payload, batch.identifiers)
+
+    async def discard(
+        self, discarded: Discarded, shard_id: str, outcome: InvokeOutcome | None
+    ) -> None:
+        """Tell the on-failure destination which records were given up on, and why."""
+        logger.warning(
+            "gave up on %d records of %s: %s",
+            len(discarded.batch.records),
+            self._stream,
+            discarded.reason.value,
+        )
+        if self._on_failure is not None:
+            record = failure_record(
+                discarded,
+                stream=self._stream,
+                shard_id=shard_id,
+                function=self._function,
+                outcome=outcome,
+                now=time.time(),
+            )
+            await self._destination.send(self._on_failure, json.dumps(record))
+
+    def new_shard(self) -> Shard:
+        return Shard(self._policy)
+
+
+class _Lane:
+    """Sends the records it is offered, batch after batch."""
+
+    def __init__(self, mapping: StreamMapping, shard_id: str) -> None:
+        self._mapping = mapping
+        self._shard_id = shard_id
+        self._shard = mapping.new_shard()
+        self._offered = asyncio.Event()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._shard)
+
+    def offer(self, records: list[StreamRecord]) -> None:
+        self._shard.offer(records, time.time())
+        self._offered.set()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._offered.set()
+
+    async def run(self) -> None:
+        last_outcome: InvokeOutcome | None = None
+        while not self._is_closed or len(self._shard):
+            self._offered.clear()
+            now = time.time()
+            if (expired := self._shard.discard_expired(now)) is not None:
+                await self._mapping.discard(expired, self._shard_id, last_outcome)
+                continue
+            batch = self._shard.due(now)
+            if batch is None:
+                due_at = self._shard.next_due_at()
+                await _wait(self._offered, None if due_at is None else due_at - now)
+                continue
+            last_outcome = await self._send(batch)
+
+    async def _send(self, batch: Batch) -> InvokeOutcome | None:
+        outcome = await self._mapping.invoke(batch)
+        now = time.time()
+        if outcome is None:
+            self._shard.throttled(now)
+            return None
+        if outcome.function_error is not None:
+            discarded = self._shard.failed(now)
+        else:
+            discarded = self._shard.succeeded(self._mapping.report(outcome, batch), now)
+        if discarded is not None:
+            await self._mapping.discard(discarded, self._shard_id, outcome)
+        return outcome
+
+
+def failure_record(
+    discarded: Discarded,
+    *,
+    stream: str,
+    shard_id: str,
+    function: str,
+    outcome: InvokeOutcome | None,
+    now: float,
+) -> dict[str, Any]:
+    """The message of the Lambda developer guide (services-dynamodb-errors); no record's data."""
+    records = discarded.batch.records
+    response: dict[str, Any] = {}
+    if outcome is not None:
+        response["responseContext"] = {
+            "statusCode": outcome.status_code,
+            "executedVersion": "$LATEST",
+            "functionError": outcome.function_error,
+        }
+    return {
+        "requestContext": {
+            "requestId": str(uuid.uuid4()),
+            "functionArn": function,
+            "condition": discarded.reason.value,
+            "approximateInvokeCount": discarded.batch.invoke_count,
+        },
+        **response,
+        "version": "1.0",
+        "timestamp": _timestamp(now, "milliseconds"),
+        "DDBStreamBatchInfo": {
+            "shardId": shard_id,
+            "startSequenceNumber": records[0].sequence_number,
+            "endSequenceNumber": records[-1].sequence_number,
+            "approximateArrivalOfFirstRecord": _timestamp(records[0].created_at, "seconds"),
+            "approximateArrivalOfLastRecord": _timestamp(records[-1].created_at, "seconds"),
+            "batchSize": len(records),
+            "streamArn": stream,
+        },
+    }
+
+
+def _timestamp(seconds: float, precision: str) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
