@@ -1,0 +1,41 @@
+"""Pick a stage and build its stacks: `cdk synth --context stage=prod`; without a stage, `dev`."""
+
+import sys
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+
+from stacks.alerts_stack import AlertsStack
+from stacks.bundle import BundleError
+from stacks.jobs_stack import JobsStack
+from stacks.monitoring_stack import MonitoringStack
+from stacks.stages import Stage, UnknownStageError, stage_named
+
+
+@dataclass(frozen=True, slots=True)
+class DurableJobs:
+    """The stacks of one stage, in the order in which they are deployed."""
+
+    alerts: AlertsStack
+    jobs: JobsStack
+    monitoring: MonitoringStack
+
+
+def durable_jobs(app: cdk.App, stage: Stage, region: str | None = None) -> DurableJobs:
+    """Build every stack of *stage*; without a *region* they go where the credentials point."""
+    env = cdk.Environment(region=region or stage.region)
+    alerts = AlertsStack(app, f"Alerts-{stage.name}", stage=stage, env=env)
+    jobs = JobsStack(app, f"Jobs-{stage.name}", stage=stage, alerts=alerts, env=env)
+    monitoring = MonitoringStack(
+        app, f"Monitoring-{stage.name}", stage=stage, alerts=alerts, jobs=jobs, env=env
+    )
+    return DurableJobs(alerts, jobs, monitoring)
+
+
+if __name__ == "__main__":
+    app = cdk.App()
+    try:
+        durable_jobs(app, stage_named(app.node.try_get_context("stage") or "dev"))
+    except (UnknownStageError, BundleError) as error:
+        sys.exit(str(error))
+    app.synth()

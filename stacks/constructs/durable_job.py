@@ -1,0 +1,337 @@
+"""One job type, wired so that it cannot be wired wrong.
+
+Nearly every mistake with a durable function deploys cleanly and shows only when a job is lost:
+rights on the alias that never match, a version deleted under running executions, a dead letter
+without the key to encrypt it, a timeout set where nothing reads it. The wiring is here, once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from functions.shared import names
+from stacks.constructs.alert_topic import AlertTopic
+from stacks.constructs.execution_role import ExecutionRole
+from stacks.constructs.function_bundle import FunctionBundle
+from stacks.constructs.job_table import JobTable
+from stacks.constructs.payload_bucket import PayloadBucket
+from stacks.constructs.plain_function import PlainFunction
+from stacks.stages import Stage
+
+_JOB_TYPE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_MAX_JOB_TYPE_LENGTH = 40
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_LONGEST_INVOCATION = Duration.minutes(15)
+_LONGEST_EXECUTION = Duration.days(366)
+_LONGEST_EVENT_AGE = Duration.hours(6)
+# The error a job cannot make by itself: these executions ended without the row knowing.
+_ENDED_BADLY = ["FAILED", "TIMED_OUT", "STOPPED"]
+
+
+class JobTypeError(ValueError):
+    """A job type's props do not fit together; the message names the value and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlatform:
+    """What every job type is joined to, whichever stack it is in."""
+
+    table: JobTable
+    payloads: PayloadBucket
+    dead_letters: AlertTopic
+    dispatcher: PlainFunction
+    recorder: PlainFunction
+    watchdog: PlainFunction
+    notifier: PlainFunction
+
+
+class DurableJob(Construct):
+    """One durable function, its live alias, where its failures go, and who may start it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        job_type: str,
+        bundle: FunctionBundle,
+        platform: JobPlatform,
+        operators: iam.ManagedPolicy,
+        run_timeout: Duration,
+        max_delay: Duration | None = None,
+        invocation_timeout: Duration | None = None,
+        memory_mib: int = 1024,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Provision the job type kept in `functions/<family>/<job_type>.py`.
+
+        Args:
+            scope: The parent.
+            construct_id: Its id there.
+            stage: What differs between deployments.
+            job_type: Its name in rows, parameters and alerts; the module's name with dashes.
+            bundle: The code of its family.
+            platform: What every job type is joined to.
+            operators: The policy of the same stack that lets people look and stop.
+            run_timeout: How long a job may take from the moment it is due.
+            max_delay: How far ahead a job's `run_at` may lie; 15 minutes, unless told
+                otherwise. An execution waits for it, so this counts into its timeout.
+            invocation_timeout: Of one invocation, between two waits; one minute, unless told
+                otherwise.
+            memory_mib: 1024, unless told otherwise.
+            environment: What the job's `Settings` reads beyond that of every job.
+
+        Raises:
+            JobTypeError: The props do not fit together.
+        """
+        super().__init__(scope, construct_id)
+        delay = max_delay or Duration.minutes(15)
+        invocation = invocation_timeout or Duration.minutes(1)
+        execution_timeout = run_timeout.plus(delay)
+        _check_name(job_type)
+        _check_times(job_type, run_timeout, invocation, execution_timeout)
+        _check_operators(self, job_type, operators)
+        common = {
+            names.STAGE: stage.name,
+            names.APP_ID: job_type,
+            names.JOB_TYPE: job_type,
+            names.JOB_TABLE_NAME: platform.table.table.table_name,
+            names.PAYLOAD_BUCKET_NAME: platform.payloads.bucket.bucket_name,
+            names.RETENTION_COMPLETED_DAYS: str(stage.retention_completed.to_days()),
+            names.RETENTION_FAILED_DAYS: str(stage.retention_failed.to_days()),
+        }
+        _check_environment(job_type, common, environment or {})
+
+        self.job_type = job_type
+        execution = ExecutionRole(self, "Execution", stage=stage)
+        self.role = execution.role
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            code=bundle.code,
+            handler=bundle.handler(job_type.replace("-", "_")),
+            role=self.role,
+            log_group=execution.log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+            memory_size=memory_mib,
+            timeout=invocation,
+            durable_config=lambda_.DurableConfig(
+                execution_timeout=execution_timeout, retention_period=stage.execution_history
+            ),
+            environment={**common, **(environment or {})},
+            dead_letter_topic=platform.dead_letters.topic,
+            current_version_options=lambda_.VersionOptions(
+                # Executions in flight are pinned to their version.
+                removal_policy=RemovalPolicy.RETAIN
+            ),
+        )
+        platform.dead_letters.grant_publish(self.role)
+        platform.table.grant(self.role, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        platform.payloads.grant_read(self.role)
+        checkpoints = self._allow_checkpoints()
+
+        self.alias = lambda_.Alias(
+            self,
+            "Live",
+            alias_name=names.LIVE_ALIAS,
+            version=self.function.current_version,
+            # On the function it would count for $LATEST, which nothing invokes.
+            max_event_age=_LONGEST_EVENT_AGE,
+        )
+        # Nothing can be started before its checkpoints are allowed.
+        self.alias.node.add_dependency(checkpoints)
+
+        self._publish(stage, delay, run_timeout)
+        self._report_ends(platform.recorder)
+        self._allow_platform(platform)
+        self.grant_operate(operators)
+
+    def grant_start(self, grantee: iam.IGrantable) -> None:
+        """Allow starting jobs directly; a producer needs only the table."""
+        self.alias.grant_invoke(grantee)
+
+    def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
+        """Allow resuming a job that waits for an answer."""
+        self._grant_on_executions(
+            grantee,
+            "lambda:SendDurableExecutionCallbackSuccess",
+            "lambda:SendDurableExecutionCallbackFailure",
+            "lambda:SendDurableExecutionCallbackHeartbeat",
+        )
+
+    def grant_operate(self, grantee: iam.IGrantable) -> None:
+        """Allow reading and stopping executions."""
+        self._grant_on_executions(
+            grantee,
+            "lambda:GetDurableExecution",
+            "lambda:GetDurableExecutionHistory",
+            "lambda:StopDurableExecution",
+        )
+
+    def metric(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
+        """A metric of the function.
+
+        The durable ones are published under its name alone: asked of the alias, CDK adds a
+        dimension under which there is never data.
+        """
+        return self.function.metric(name, statistic=statistic, period=period)
+
+    @property
+    def _executions(self) -> str:
+        """The executions of every version.
+
+        Their ARNs carry the version's number, never the alias:
+        https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
+        """
+        return f"{self.function.function_arn}:*"
+
+    def _grant_on_executions(self, grantee: iam.IGrantable, *actions: str) -> None:
+        # CDK has no grants for durable executions.
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=list(actions), resource_arns=[self._executions]
+        )
+
+    def _allow_checkpoints(self) -> iam.Policy:
+        """Let the function keep its own state, and no other's, as AWS's policy would.
+
+        A policy of its own, because the function depends on its role's default policy and
+        this one names the function: together they would be a circle.
+        """
+        return iam.Policy(
+            self,
+            "Checkpoints",
+            roles=[self.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=[
+                        "lambda:CheckpointDurableExecution",
+                        "lambda:GetDurableExecutionState",
+                    ],
+                    resources=[self._executions],
+                )
+            ],
+        )
+
+    def _publish(self, stage: Stage, max_delay: Duration, run_timeout: Duration) -> None:
+        """Let the dispatcher and direct invokers find the job type."""
+        limits = {
+            "max_delay_seconds": int(max_delay.to_seconds()),
+            "run_timeout_seconds": int(run_timeout.to_seconds()),
+        }
+        ssm.StringParameter(
+            self,
+            "Limits",
+            parameter_name=f"{names.job_limits_path(stage.name)}/{self.job_type}",
+            string_value=json.dumps(limits, sort_keys=True),
+        )
+        ssm.StringParameter(
+            self,
+            "Alias",
+            parameter_name=f"{names.job_types_path(stage.name)}/{self.job_type}",
+            string_value=self.alias.function_arn,
+        )
+
+    def _report_ends(self, recorder: PlainFunction) -> None:
+        """Tell the recorder of every execution that ended badly, however it was started."""
+        events.Rule(
+            self,
+            "EndedBadly",
+            description=f"Executions of {self.job_type} that failed, timed out or were stopped",
+            event_pattern=events.EventPattern(
+                source=["aws.lambda"],
+                detail_type=["Durable Execution Status Change"],
+                detail={
+                    "status": _ENDED_BADLY,
+                    # The event carries the version's number, never the alias.
+                    "functionArn": [{"prefix": f"{self.function.function_arn}:"}],
+                },
+            ),
+            targets=[targets.LambdaFunction(recorder.alias)],
+        )
+
+    def _allow_platform(self, platform: JobPlatform) -> None:
+        """Let the functions of earlier stacks start and read this job type's executions.
+
+        Policies of this stack on their roles: a grant would be written into the earlier
+        stack, which would then depend on this one.
+        """
+        iam.Policy(
+            self,
+            "Start",
+            roles=[platform.dispatcher.role, platform.watchdog.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["lambda:InvokeFunction"], resources=[self.alias.function_arn]
+                )
+            ],
+        )
+        iam.Policy(
+            self,
+            "Read",
+            roles=[platform.recorder.role, platform.notifier.role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["lambda:GetDurableExecution"], resources=[self._executions]
+                )
+            ],
+        )
+
+
+def _check_name(job_type: str) -> None:
+    if not 0 < len(job_type) <= _MAX_JOB_TYPE_LENGTH or set(job_type) - _JOB_TYPE_CHARACTERS:
+        raise JobTypeError(
+            f"job type {job_type!r} must be 1 to {_MAX_JOB_TYPE_LENGTH} characters of a-z 0-9 -"
+        )
+
+
+def _check_times(job_type: str, run: Duration, invocation: Duration, execution: Duration) -> None:
+    if invocation.to_seconds() > _LONGEST_INVOCATION.to_seconds():
+        raise JobTypeError(
+            f"{job_type}: invocation_timeout is {_in_words(invocation)}, Lambda takes"
+            f" {_in_words(_LONGEST_INVOCATION)} at most; split the work into steps"
+        )
+    if invocation.to_seconds() > run.to_seconds():
+        raise JobTypeError(
+            f"{job_type}: run_timeout of {_in_words(run)} is shorter than one invocation"
+            f" ({_in_words(invocation)}); raise run_timeout or lower invocation_timeout"
+        )
+    if execution.to_seconds() > _LONGEST_EXECUTION.to_seconds():
+        raise JobTypeError(
+            f"{job_type}: max_delay and run_timeout are {_in_words(execution)} together, Lambda"
+            f" takes {_in_words(_LONGEST_EXECUTION)} at most; lower one of them"
+        )
+
+
+def _check_operators(job: DurableJob, job_type: str, operators: iam.ManagedPolicy) -> None:
+    if Stack.of(operators) is not Stack.of(job):
+        raise JobTypeError(
+            f"{job_type}: operators is a policy of {Stack.of(operators).stack_name}; that stack"
+            " would depend on this one. Make a policy in this stack."
+        )
+
+
+def _check_environment(
+    job_type: str, common: Mapping[str, str], environment: Mapping[str, str]
+) -> None:
+    taken = sorted(common.keys() & environment.keys())
+    if taken:
+        raise JobTypeError(
+            f"{job_type}: environment sets {', '.join(taken)}, which every job gets; leave it out"
+        )
+
+
+def _in_words(duration: Duration) -> str:
+    return duration.to_human_string()

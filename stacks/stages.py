@@ -1,0 +1,171 @@
+"""What differs between deployments, and nothing else: one frozen record per stage."""
+
+import sys
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_logs as logs
+
+
+class UnknownStageError(ValueError):
+    """There is no stage of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleTarget:
+    """The machine that a bundle is made for.
+
+    *platform* is uv's word for it, None for the machine that bundles; *python* is the minor
+    version of the runtime.
+    """
+
+    platform: str | None
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKey:
+    """A key of the account's own for the job table, with its Region: the table needs both."""
+
+    arn: str
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Everything that differs between deployments.
+
+    Attributes:
+        name: Part of stack ids and parameter names.
+        removal_policy: What becomes of tables, buckets, logs and keys when a stack is deleted.
+        has_deletion_protection: Whether the job table refuses to be deleted.
+        log_retention: How long function logs are kept.
+        execution_history: How long a finished execution can still be read (1 to 90 days).
+        retention_completed: How long the row of a completed job is kept.
+        retention_failed: How long the row of a job that ended badly is kept.
+        alarm_period: The period of every alarm's metric.
+        queue_age_bound: How long an alert may wait for Slack before somebody is told by e-mail.
+        slack_secret_name: The secret that holds the webhook URL; made by hand, never here.
+        mail_from: The verified sender of `send-email`.
+        operator_email: Who is told when the way to Slack is itself broken; None for nobody.
+        runbook_url: The page that alarms and alerts send people to.
+        alert_retry_base: How long an alert waits after the first failure to tell it.
+        alert_retry_max: How long it waits at most.
+        watchdog_every: How often the watchdog looks.
+        pending_bound: How long a job may be pending before the watchdog starts it again.
+        bundle: The machine that function bundles are made for.
+        customer_key: The job table's key; None for the one that AWS manages.
+    """
+
+    name: str
+    removal_policy: RemovalPolicy
+    has_deletion_protection: bool
+    log_retention: logs.RetentionDays
+    execution_history: Duration
+    retention_completed: Duration
+    retention_failed: Duration
+    alarm_period: Duration
+    queue_age_bound: Duration
+    slack_secret_name: str
+    mail_from: str
+    operator_email: str | None
+    runbook_url: str
+    alert_retry_base: Duration
+    alert_retry_max: Duration
+    watchdog_every: Duration
+    pending_bound: Duration
+    bundle: BundleTarget
+    customer_key: CustomerKey | None = None
+
+    @property
+    def region(self) -> str | None:
+        """Where the stage must be; None for wherever the credentials point."""
+        return self.customer_key.region if self.customer_key else None
+
+    @property
+    def retains_data(self) -> bool:
+        return self.removal_policy is not RemovalPolicy.DESTROY
+
+
+_RUNBOOK_URL = "https://github.com/example/durable-jobs/blob/main/docs/runbook.md"
+_LAMBDA = BundleTarget(platform="aarch64-manylinux2014", python="3.13")
+_THIS_MACHINE = BundleTarget(
+    platform=None, python=f"{sys.version_info.major}.{sys.version_info.minor}"
+)
+
+DEV = Stage(
+    name="dev",
+    removal_policy=RemovalPolicy.DESTROY,
+    has_deletion_protection=False,
+    log_retention=logs.RetentionDays.ONE_MONTH,
+    execution_history=Duration.days(7),
+    retention_completed=Duration.days(7),
+    retention_failed=Duration.days(30),
+    alarm_period=Duration.minutes(1),
+    queue_age_bound=Duration.minutes(15),
+    slack_secret_name="durable-jobs/dev/slack-webhook",  # noqa: S106  # its name, not the secret
+    mail_from="jobs@example.com",
+    operator_email="operators@example.com",
+    runbook_url=_RUNBOOK_URL,
+    alert_retry_base=Duration.seconds(30),
+    alert_retry_max=Duration.minutes(15),
+    watchdog_every=Duration.minutes(5),
+    pending_bound=Duration.minutes(5),
+    bundle=_LAMBDA,
+)
+
+PROD = Stage(
+    name="prod",
+    removal_policy=RemovalPolicy.RETAIN,
+    has_deletion_protection=True,
+    log_retention=logs.RetentionDays.SIX_MONTHS,
+    execution_history=Duration.days(30),
+    retention_completed=Duration.days(30),
+    retention_failed=Duration.days(180),
+    alarm_period=Duration.minutes(1),
+    queue_age_bound=Duration.minutes(15),
+    slack_secret_name="durable-jobs/prod/slack-webhook",  # noqa: S106  # its name, not the secret
+    mail_from="jobs@example.com",
+    operator_email="operators@example.com",
+    runbook_url=_RUNBOOK_URL,
+    alert_retry_base=Duration.seconds(30),
+    alert_retry_max=Duration.minutes(15),
+    watchdog_every=Duration.minutes(5),
+    pending_bound=Duration.minutes(5),
+    bundle=_LAMBDA,
+)
+
+LOCAL = Stage(
+    name="local",
+    removal_policy=RemovalPolicy.DESTROY,
+    has_deletion_protection=False,
+    log_retention=logs.RetentionDays.ONE_DAY,
+    execution_history=Duration.days(1),
+    retention_completed=Duration.days(1),
+    retention_failed=Duration.days(2),
+    # CloudWatch keeps AWS's own metrics by the minute; the local platform is faster.
+    alarm_period=Duration.seconds(10),
+    queue_age_bound=Duration.minutes(1),
+    slack_secret_name="durable-jobs/local/slack-webhook",  # noqa: S106  # its name, not the secret
+    mail_from="jobs@example.com",
+    operator_email=None,
+    runbook_url=_RUNBOOK_URL,
+    alert_retry_base=Duration.seconds(1),
+    alert_retry_max=Duration.seconds(5),
+    watchdog_every=Duration.minutes(1),
+    pending_bound=Duration.seconds(10),
+    bundle=_THIS_MACHINE,
+)
+
+STAGES = {stage.name: stage for stage in (DEV, PROD, LOCAL)}
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of this name.
+
+    Raises:
+        UnknownStageError: There is none; the message lists those there are.
+    """
+    if name not in STAGES:
+        raise UnknownStageError(f"there is no stage {name!r}; there are {', '.join(STAGES)}")
+    return STAGES[name]
