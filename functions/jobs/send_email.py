@@ -1,0 +1,68 @@
+"""The job type `send-email`: one mail, sent once."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+from uuid import uuid4
+
+import boto3
+from aws_durable_execution_sdk_python import DurableContext, StepContext
+from aws_durable_execution_sdk_python.config import StepConfig
+from botocore.config import Config
+
+from functions.jobs.delivery import deliver_once
+from functions.jobs.delivery_intents import DeliveryIntents, RowDeliveryIntents
+from functions.jobs.mail import Mail
+from functions.jobs.mail_sender import MailSender, SesMailSender
+from functions.shared import durable_job as job_function
+from functions.shared import names
+from functions.shared.durable_job import durable_job, job_run
+from functions.shared.retries import PATIENTLY
+from functions.shared.start_event import JobRun
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What this job type reads besides the settings of every job."""
+
+    mail_from: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        return cls(mail_from=environ[names.MAIL_FROM])
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What SES calls the mail, for whoever looks for it there."""
+
+    message_id: str
+
+
+settings = Settings.from_environ(os.environ)
+# No retries: after a lost answer botocore would send the mail again without anyone knowing.
+_ses = boto3.client(
+    "sesv2",
+    config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
+)
+sender: MailSender = SesMailSender(_ses, settings.mail_from)
+intents: DeliveryIntents = RowDeliveryIntents(
+    job_function.dynamodb, job_function.settings.job_table_name
+)
+
+SENDING = StepConfig(retry_strategy=PATIENTLY)
+
+
+@durable_job
+def handler(mail: Mail, context: DurableContext) -> Receipt:
+    """Send the mail and tell what SES calls it."""
+    message_id = context.step(send(mail, job_run(context)), name="send-email", config=SENDING)
+    return Receipt(message_id)
+
+
+def send(mail: Mail, run: JobRun) -> Callable[[StepContext], str]:
+    def send(_step: StepContext) -> str:
+        return deliver_once(mail, run, sender=sender, intents=intents, token=uuid4().hex)
+
+    return send
