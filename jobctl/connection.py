@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 from jobctl.errors import UnreachableError
+from jobctl.translation import aws_errors_as_ours
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -88,27 +89,33 @@ class Connection:
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        return self._session.client("dynamodb", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("dynamodb", **self._options)
 
     @cached_property
     def s3(self) -> "S3Client":
-        return self._session.client("s3", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("s3", **self._options)
 
     @cached_property
     def ssm(self) -> "SSMClient":
-        return self._session.client("ssm", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("ssm", **self._options)
 
     @cached_property
     def lambda_(self) -> "LambdaClient":
-        return self._session.client("lambda", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("lambda", **self._options)
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
-        return self._session.client("cloudformation", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("cloudformation", **self._options)
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        return self._session.client("sqs", **self._options)
+        with aws_errors_as_ours():
+            return self._session.client("sqs", **self._options)
 
     @property
     def place(self) -> str:

@@ -1,0 +1,218 @@
+"""A job as a person reads it: plain text first, colour only on top.
+
+What a producer sent may be private, so payloads appear as size and digest, never as values.
+"""
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from functions.shared.error_contract import Operation, find
+from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
+from jobctl.times import age, between, both_clocks
+
+_LABEL_WIDTH = 11
+_MAX_KEYS_BYTES = 200
+_STYLE = {
+    JobStatus.PENDING: "yellow",
+    JobStatus.PROCESSING: "cyan",
+    JobStatus.COMPLETED: "green",
+    JobStatus.FAILED: "bold red",
+    JobStatus.TIMED_OUT: "bold red",
+    JobStatus.CANCELLED: "magenta",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the job lives, for links and for the next command."""
+
+    command: str = "bin/jobctl"
+    inbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A label and its text; *is_prose* may be broken into lines, an ARN may not."""
+
+    label: str
+    text: str
+    is_prose: bool = False
+
+
+def print_job(
+    console: Console, job: Job, *, place: Place, now: datetime, with_result: bool
+) -> None:
+    """Everything about one job."""
+    for line in job_lines(job, place=place, now=now, with_result=with_result):
+        width = max(console.width - _LABEL_WIDTH, 20)
+        parts = textwrap.wrap(line.text, width) if line.is_prose else [line.text]
+        for number, part in enumerate(parts or [""]):
+            label = line.label if number == 0 else ""
+            text = Text(f"{label:<{_LABEL_WIDTH}}", style="dim")
+            text.append(part, style=_STYLE[job.status] if line.label == "status" else "default")
+            # A terminal wraps a long ARN so that it can still be copied whole.
+            console.print(text, soft_wrap=True)
+
+
+def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> Iterable[Line]:
+    """What `show` tells, in its order."""
+    yield Line("job", job.job_id)
+    yield Line("type", job.job_type)
+    yield Line("status", f"{job.status}, attempt {job.attempt}")
+    if job.progress is not None and not job.is_terminal:
+        yield Line("progress", progress_text(job.progress))
+    yield from _time_lines(job, now)
+    if job.dispatch is not None:
+        yield Line("dispatch", f"{job.dispatch}: its producer invokes it")
+    if job.error is not None:
+        step = f" in step {job.error.step}" if job.error.step else ""
+        yield Line("error", f"{job.error.type}{step}")
+        yield Line("", job.error.message, is_prose=True)
+        entry = find(job.error.type, Operation.EXECUTION)
+        if entry is not None:
+            yield Line("meaning", f"{entry.meaning} {entry.advice}", is_prose=True)
+    if job.result is not None:
+        yield from _result_lines(job.result, with_result=with_result)
+    yield Line("payload", _payload_text(job))
+    if job.execution_arn is not None:
+        yield Line("execution", job.execution_arn)
+        if link := console_link(job.execution_arn):
+            yield Line("console", link)
+    if place.inbox is not None:
+        yield Line("inbox", place.inbox)
+    for command in next_commands(job):
+        yield Line("next", f"{place.command} {command}")
+
+
+def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
+    yield Line("created", f"{both_clocks(job.created_at)}, {age(job.created_at, now)} ago")
+    if job.run_at is not None:
+        yield Line("run at", both_clocks(job.run_at))
+    if job.started_at is not None:
+        waited = between(job.due_at, job.started_at)
+        yield Line("started", f"{both_clocks(job.started_at)}, after {waited}")
+    if job.finished_at is not None:
+        took = between(job.started_at, job.finished_at)
+        after = f", ran {took}" if took else ", without having run"
+        yield Line("finished", f"{both_clocks(job.finished_at)}{after}")
+
+
+def _result_lines(result: str, *, with_result: bool) -> Iterable[Line]:
+    if with_result:
+        yield Line("result", result)
+        return
+    yield Line("result", f"{_result_text(result)} (--result shows it)", is_prose=True)
+
+
+def _result_text(result: str) -> str:
+    size = f"{len(result.encode()):,} bytes"
+    try:
+        value = json.loads(result)
+    except ValueError:
+        return size
+    if isinstance(value, dict) and value:
+        return f"{size}: {cut(', '.join(value), _MAX_KEYS_BYTES)}"
+    return size
+
+
+def _payload_text(job: Job) -> str:
+    if job.payload is not None:
+        return f"{len(job.payload.encode()):,} bytes, sha256 {_digest(job.payload)[:16]}"
+    if job.payload_ref is not None:
+        return f"in the payload bucket: {job.payload_ref}"
+    return "none"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def next_commands(job: Job) -> Sequence[str]:
+    """What a person would do next with a job in this status."""
+    if job.status in RETRYABLE:
+        return [f"retry {job.job_id} --wait"]
+    if job.status is JobStatus.COMPLETED:
+        return []
+    return [f"watch {job.job_id}", f"stop {job.job_id}"]
+
+
+def console_link(execution_arn: str) -> str | None:
+    """The function's page in AWS's console, where its durable executions are listed."""
+    parts = execution_arn.split(":")
+    if len(parts) < len(("arn", "aws", "lambda", "region", "account", "function", "name")):
+        return None
+    _, partition, _, region, _, _, name, *_ = parts
+    if partition != "aws":
+        return None
+    return f"https://{region}.console.aws.amazon.com/lambda/home?region={region}#/functions/{name}"
+
+
+def progress_text(progress: Progress) -> str:
+    total = "" if progress.total is None else f"/{progress.total}"
+    note = "" if progress.note is None else f" {progress.note}"
+    return f"{progress.done}{total}{note}"
+
+
+def job_as_json(job: Job, *, with_result: bool) -> str:
+    """The row for a program: complete, but with the payload as size and digest."""
+    shown: dict[str, Any] = {
+        name: value for name, value in asdict(job).items() if value is not None
+    }
+    for name in ("payload",) if with_result else ("payload", "result"):
+        text = shown.pop(name, None)
+        if text is not None:
+            shown[name] = {"bytes": len(text.encode()), "sha256": _digest(text)}
+    return json.dumps(shown, indent=2, ensure_ascii=False)
+
+
+def jobs_as_json(jobs: Sequence[Job]) -> str:
+    keys = ("job_id", "job_type", "status", "created_at")
+    return json.dumps([{key: getattr(job, key) for key in keys} for job in jobs], indent=2)
+
+
+def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
+    """Ids are never cut: they are there to be copied."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("JOB", no_wrap=True, overflow="ignore")
+    table.add_column("TYPE", overflow="fold")
+    table.add_column("STATUS", no_wrap=True, overflow="ignore")
+    table.add_column("AGE", justify="right", no_wrap=True, overflow="ignore")
+    for job in jobs:
+        status = Text(job.status, style=_STYLE[job.status])
+        table.add_row(job.job_id, job.job_type, status, age(job.created_at, now))
+    return table
+
+
+def live_view(job: Job, now: datetime) -> RenderableType:
+    """A running job on a terminal: what it does, for how long, and how far it is."""
+    since = between(job.started_at or job.created_at, now.isoformat()) or ""
+    text = Text.assemble(
+        (f"{job.status}", _STYLE[job.status]), f"  attempt {job.attempt}  {since}  {job.job_id}"
+    )
+    rows: list[RenderableType] = [Spinner("dots", text=text)]
+    if job.progress is not None:
+        rows.append(Text(f"  {progress_text(job.progress)}"))
+        if job.progress.total:
+            rows.append(
+                ProgressBar(total=job.progress.total, completed=job.progress.done, width=60)
+            )
+    return Group(*rows)
+
+
+def change_line(job: Job, now: datetime) -> str:
+    """The same for a log: one line per change."""
+    progress = "" if job.progress is None else f"  {progress_text(job.progress)}"
+    error = "" if job.error is None else f"  {job.error.type}"
+    return f"{now:%H:%M:%S}Z  {job.status}  attempt {job.attempt}{progress}{error}"
