@@ -3,8 +3,6 @@
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -18,6 +16,7 @@ from stacks.constructs.alert_queue import AlertQueue
 from stacks.constructs.alert_topic import AlertTopic, of_this_account
 from stacks.constructs.function_bundle import function_bundle
 from stacks.constructs.plain_function import PlainFunction
+from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.stages import Stage
 
 _NOTIFIER_TIMEOUT = Duration.minutes(1)
@@ -137,21 +136,12 @@ def _alert_key(stack: AlertsStack, stage: Stage) -> kms.Key:
 
 def _tell_operators_of_lost_alerts(stack: AlertsStack, stage: Stage) -> None:
     """The one alarm that must not go through Slack; hence it is here, not with the others."""
-    alarm = cloudwatch.Alarm(
-        stack,
+    RunbookAlarms(stack, stage, tell=(stack.operators,)).alarm(
         "UndeliveredAlerts",
-        metric=stack.queue.dead_letters.metric_approximate_number_of_messages_visible(
+        when=stack.queue.dead_letters.metric_approximate_number_of_messages_visible(
             statistic="Maximum", period=stage.alarm_period
         ),
-        threshold=1,
-        evaluation_periods=1,
-        comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        alarm_description=(
-            "Alerts could not be told to Slack for a day and were set aside; nobody has seen"
-            f" them. What to do: {stage.runbook_url}#undelivered-alerts"
-        ),
+        at_least=1,
+        because="Alerts could not be told in Slack for a day and were set aside; nobody saw them.",
+        page="undelivered-alerts",
     )
-    tell = actions.SnsAction(stack.operators.topic)
-    alarm.add_alarm_action(tell)
-    alarm.add_ok_action(tell)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -72,7 +72,37 @@ class Bundle:
         lines = (line.strip() for line in text.splitlines())
         return sorted(line for line in lines if line and not line.startswith("#"))
 
-    def key(self) -> str:
+    def build(self, bundles: Path = BUNDLES) -> Path:
+        """The folder of the finished bundle, named by its key, and built unless it is there.
+
+        It appears under its name only when it is complete, so that a build that was killed
+        is never taken for a bundle.
+
+        Raises:
+            BundleError: The packages cannot be installed or compiled.
+        """
+        # Read once: a file saved meanwhile must not get into a bundle named without it.
+        sources = self._read_sources()
+        finished = bundles / f"{self.family}-{self._key(sources)}"
+        if not finished.exists():
+            bundles.mkdir(exist_ok=True, parents=True)
+            _forget_unused(bundles)
+            with tempfile.TemporaryDirectory(prefix="building-", dir=bundles) as folder:
+                building = Path(folder) / "bundle"
+                self._install_packages(building)
+                self._prune(building)
+                for name, content in sources.items():
+                    source = building / "functions" / name
+                    source.parent.mkdir(parents=True, exist_ok=True)
+                    source.write_bytes(content)
+                self._compile(building)
+                # Another synthesis may have finished the same bundle meanwhile.
+                if not finished.exists():
+                    building.rename(finished)
+        os.utime(finished)
+        return finished
+
+    def _key(self, sources: Mapping[str, bytes]) -> str:
         """A digest of all that shapes the bundle; another key is another bundle."""
         digest = sha256(Path(__file__).read_bytes())
         for part in (
@@ -83,47 +113,19 @@ class Bundle:
             (self.functions / self.family / _REQUIREMENTS).read_text(),
         ):
             digest.update(f"{len(part)}:{part}".encode())
-        for source in self._sources():
-            content = source.read_bytes()
-            name = source.relative_to(self.functions).as_posix()
+        for name, content in sources.items():
             digest.update(f"{len(name)}:{name}:{len(content)}:".encode() + content)
-        return digest.hexdigest()
+        return digest.hexdigest()[:40]
 
-    def build(self, bundles: Path = BUNDLES) -> Path:
-        """The folder of the finished bundle, built unless it is there.
-
-        It appears under its name only when it is complete, so that a build that was killed
-        is never taken for a bundle.
-
-        Raises:
-            BundleError: The packages cannot be installed or compiled.
-        """
-        finished = bundles / f"{self.family}-{self.key()[:32]}"
-        if not finished.exists():
-            bundles.mkdir(exist_ok=True)
-            _forget_unused(bundles)
-            with tempfile.TemporaryDirectory(prefix="building-", dir=bundles) as folder:
-                building = Path(folder) / "bundle"
-                self._install_packages(building)
-                self._prune(building)
-                self._copy_sources(building)
-                self._compile(building)
-                # Another synthesis may have finished the same bundle meanwhile.
-                if not finished.exists():
-                    building.rename(finished)
-        os.utime(finished)
-        return finished
-
-    def _sources(self) -> Iterator[Path]:
-        yield self.functions / "__init__.py"
+    def _read_sources(self) -> dict[str, bytes]:
+        paths = [self.functions / "__init__.py"]
         for folder in ("shared", self.family):
-            for path in sorted((self.functions / folder).rglob("*")):
-                if (
-                    path.is_file()
-                    and path.name not in _NOT_CODE
-                    and "__pycache__" not in path.parts
-                ):
-                    yield path
+            paths += sorted((self.functions / folder).rglob("*"))
+        return {
+            path.relative_to(self.functions).as_posix(): path.read_bytes()
+            for path in paths
+            if path.name not in _NOT_CODE and "__pycache__" not in path.parts and path.is_file()
+        }
 
     def _install_packages(self, into: Path) -> None:
         platform = ["--python-platform", self.target.platform] if self.target.platform else []
@@ -164,12 +166,6 @@ class Bundle:
         for metadata in bundle.glob("*.dist-info"):
             for name in _INSTALLER_TRACES:
                 (metadata / name).unlink(missing_ok=True)
-
-    def _copy_sources(self, bundle: Path) -> None:
-        for source in self._sources():
-            copy = bundle / "functions" / source.relative_to(self.functions)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
 
     def _compile(self, bundle: Path) -> None:
         if self.interpreter is None:

@@ -1,11 +1,13 @@
-"""The alarms on everything the other stacks made."""
+"""The alarms on everything that the other stacks made."""
 
 from typing import Any
 
 from aws_cdk import Stack
 from constructs import Construct
 
+from stacks import alarms
 from stacks.alerts_stack import AlertsStack
+from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.jobs_stack import JobsStack
 from stacks.stages import Stage
 
@@ -24,3 +26,18 @@ class MonitoringStack(Stack):
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
+        period = stage.alarm_period
+        in_slack = RunbookAlarms(self, stage, tell=(alerts.alarms,))
+        by_mail_too = RunbookAlarms(self, stage, tell=(alerts.alarms, alerts.operators))
+
+        for job in jobs.job_types:
+            alarms.alarm_on_job(in_slack.within(job.node.id), job, period)
+        alarms.alarm_on_dispatcher(in_slack.within("Dispatcher"), jobs.dispatcher, period)
+        alarms.alarm_on_recorder(in_slack.within("Recorder"), jobs.recorder, period)
+        alarms.alarm_on_watchdog(in_slack.within("Watchdog"), jobs.watchdog, stage)
+        alarms.alarm_on_table(in_slack.within("JobTable"), jobs.table, period)
+
+        alarms.alarm_on_topic(by_mail_too.within("DeadLetters"), alerts.dead_letters, period)
+        alarms.alarm_on_topic(by_mail_too.within("Alarms"), alerts.alarms, period)
+        alarms.alarm_on_alert_queue(by_mail_too.within("AlertQueue"), alerts.queue, stage)
+        alarms.alarm_on_notifier(by_mail_too.within("SlackNotifier"), alerts.notifier, period)

@@ -155,7 +155,7 @@ class DurableJob(Construct):
         self.alias.node.add_dependency(checkpoints)
 
         self._publish(stage, delay, run_timeout)
-        self._report_ends(platform.recorder)
+        self.ends_rule = self._report_ends(platform.recorder)
         self._allow_platform(platform)
         self.grant_operate(operators)
 
@@ -244,9 +244,9 @@ class DurableJob(Construct):
             string_value=self.alias.function_arn,
         )
 
-    def _report_ends(self, recorder: PlainFunction) -> None:
+    def _report_ends(self, recorder: PlainFunction) -> events.Rule:
         """Tell the recorder of every execution that ended badly, however it was started."""
-        events.Rule(
+        return events.Rule(
             self,
             "EndedBadly",
             description=f"Executions of {self.job_type} that failed, timed out or were stopped",

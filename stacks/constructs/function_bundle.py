@@ -49,7 +49,8 @@ def function_bundle(stack: Stack, family: str, stage: Stage) -> FunctionBundle:
             f" functions/{family} carries no bytecode and its cold starts take two to three"
             " times as long. Install one (uv python install) and synthesize again."
         )
+    folder = bundle.build()
     code = lambda_.Code.from_asset(
-        str(bundle.build()), asset_hash=bundle.key(), asset_hash_type=AssetHashType.CUSTOM
+        str(folder), asset_hash=folder.name, asset_hash_type=AssetHashType.CUSTOM
     )
     return FunctionBundle(family, code)

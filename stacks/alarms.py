@@ -1,0 +1,299 @@
+"""What is worth waking somebody for: each alarm's metric, its bound and its words.
+
+Failures of jobs and of the functions around them go through Slack; what is wrong with the way to
+Slack goes by e-mail too, because Slack will not tell.
+"""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+
+from functions.shared import names
+from stacks.constructs.alert_queue import AlertQueue
+from stacks.constructs.alert_topic import AlertTopic
+from stacks.constructs.durable_job import DurableJob
+from stacks.constructs.job_table import JobTable
+from stacks.constructs.plain_function import PlainFunction
+from stacks.constructs.runbook_alarms import RunbookAlarms
+from stacks.stages import Stage
+
+# Of the 3,000 operations and 100 MB that one execution may have: a fifth is left to act in.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MANY_OPERATIONS = 2_400
+MUCH_STORAGE_BYTES = 80_000_000
+
+OLD_STREAM_RECORDS = Duration.minutes(1)
+MANY_WAITING_ALERTS = 100
+
+
+def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> None:
+    """A job type: how its executions end, and how near they come to Lambda's limits.
+
+    Lambda's own `Errors` counts only invocations that crash. An execution that fails does not
+    crash, hence the durable metrics.
+    """
+    job_type = job.job_type
+
+    def total(name: str) -> cloudwatch.Metric:
+        return job.metric(name, statistic="Sum", period=period)
+
+    def highest(name: str) -> cloudwatch.Metric:
+        return job.metric(name, statistic="Maximum", period=period)
+
+    alarms.alarm(
+        "Failed",
+        when=total("DurableExecutionFailed"),
+        at_least=1,
+        because=f"A job of type {job_type} failed for good and will not be tried again by itself.",
+        page="job-failed",
+    )
+    alarms.alarm(
+        "TimedOut",
+        when=total("DurableExecutionTimedOut"),
+        at_least=1,
+        because=f"A job of type {job_type} did not end within its time, so Lambda ended it.",
+        page="job-timed-out",
+    )
+    alarms.alarm(
+        "ManyOperations",
+        when=highest("DurableExecutionOperations"),
+        at_least=MANY_OPERATIONS,
+        because=(
+            f"A job of type {job_type} has used {MANY_OPERATIONS:,} of the 3,000 operations"
+            " it may have; at 3,000 it fails."
+        ),
+        page="execution-near-a-limit",
+    )
+    alarms.alarm(
+        "MuchStorage",
+        when=highest("DurableExecutionStorageWrittenBytes"),
+        at_least=MUCH_STORAGE_BYTES,
+        because=(
+            f"A job of type {job_type} has written {MUCH_STORAGE_BYTES // 10**6} of the 100 MB"
+            " it may write; at 100 MB it fails."
+        ),
+        page="execution-near-a-limit",
+    )
+    alarms.alarm(
+        "InvocationErrors",
+        when=total("Errors"),
+        at_least=1,
+        periods=2,
+        of_periods=5,
+        because=(
+            f"The function of {job_type} crashes: an import error, too little memory or a"
+            " timeout. Lambda repeats it until the job times out."
+        ),
+        page="job-function-crashes",
+    )
+    alarms.alarm(
+        "EndsUnreported",
+        when=cloudwatch.Metric(
+            namespace="AWS/Events",
+            metric_name="FailedInvocations",
+            dimensions_map={"RuleName": job.ends_rule.rule_name},
+            statistic="Sum",
+            period=period,
+        ),
+        at_least=1,
+        because=(
+            f"EventBridge could not tell the recorder how a job of type {job_type} ended; its"
+            " row may still say processing."
+        ),
+        page="ends-not-reported",
+    )
+    _alarm_on_throttles(alarms, job, job_type, period)
+    _alarm_on_async_starts(alarms, job, job_type, period)
+
+
+def alarm_on_dispatcher(alarms: RunbookAlarms, dispatcher: PlainFunction, period: Duration) -> None:
+    """What starts the jobs: it falls behind or it fails."""
+    alarms.alarm(
+        "FallsBehind",
+        when=dispatcher.metric("IteratorAge", statistic="Maximum", period=period),
+        at_least=OLD_STREAM_RECORDS.to_milliseconds(),
+        periods=3,
+        because=(
+            f"Submitted jobs have waited for over {OLD_STREAM_RECORDS.to_human_string()} to be"
+            " started. They are not lost, but late; after 6 hours the watchdog must find them."
+        ),
+        page="dispatcher-falls-behind",
+    )
+    _alarm_on_errors(alarms, dispatcher, period, page="dispatcher-fails")
+    _alarm_on_throttles(alarms, dispatcher, dispatcher.name, period)
+
+
+def alarm_on_recorder(alarms: RunbookAlarms, recorder: PlainFunction, period: Duration) -> None:
+    """What writes down how executions ended."""
+    _alarm_on_errors(alarms, recorder, period, page="recorder-fails")
+    _alarm_on_throttles(alarms, recorder, recorder.name, period)
+    _alarm_on_async_starts(alarms, recorder, recorder.name, period)
+
+
+def alarm_on_watchdog(alarms: RunbookAlarms, watchdog: PlainFunction, stage: Stage) -> None:
+    """What finds stuck jobs; nobody would notice its silence."""
+    _alarm_on_errors(alarms, watchdog, stage.alarm_period, page="watchdog-fails")
+    _alarm_on_async_starts(alarms, watchdog, watchdog.name, stage.alarm_period)
+    alarms.alarm(
+        "Silent",
+        when=watchdog.metric("Invocations", statistic="Sum", period=stage.watchdog_every),
+        at_least=1,
+        periods=3,
+        is_silence_alarming=True,
+        because="The watchdog has not run three times in a row; stuck jobs are not found.",
+        page="watchdog-silent",
+    )
+
+
+def alarm_on_table(alarms: RunbookAlarms, table: JobTable, period: Duration) -> None:
+    """The job table refuses or breaks.
+
+    Not `UserErrors`, which DynamoDB counts by account only.
+    """
+    throttles = {
+        f"{kind.lower()}{number}": table.table.metric(
+            f"{kind}ThrottleEvents", statistic="Sum", period=period, dimensions_map=dimensions
+        )
+        for kind in ("Read", "Write")
+        for number, dimensions in enumerate(_table_and_indexes(table))
+    }
+    alarms.alarm(
+        "Throttled",
+        when=cloudwatch.MathExpression(
+            expression=" + ".join(f"FILL({name}, 0)" for name in throttles),
+            using_metrics=throttles,
+            label="Throttled reads and writes",
+            period=period,
+        ),
+        at_least=1,
+        periods=3,
+        of_periods=5,
+        because="DynamoDB throttles the job table; jobs start and end late.",
+        page="table-throttled",
+    )
+    alarms.alarm(
+        "SystemErrors",
+        when=table.table.metric_system_errors_for_operations(
+            operations=[
+                dynamodb.Operation.GET_ITEM,
+                dynamodb.Operation.PUT_ITEM,
+                dynamodb.Operation.UPDATE_ITEM,
+                dynamodb.Operation.QUERY,
+                dynamodb.Operation.GET_RECORDS,
+            ],
+            statistic="Sum",
+            period=period,
+        ),
+        at_least=1,
+        periods=2,
+        of_periods=5,
+        because="DynamoDB answers requests on the job table with errors of its own.",
+        page="table-system-errors",
+    )
+
+
+def alarm_on_topic(alarms: RunbookAlarms, topic: AlertTopic, period: Duration) -> None:
+    """A message did not get from the topic into the queue."""
+    alarms.alarm(
+        "Undelivered",
+        when=topic.topic.metric_number_of_notifications_failed(statistic="Sum", period=period),
+        at_least=1,
+        because=(
+            "SNS could not deliver a message to the alert queue, so a failure was not told in"
+            " Slack."
+        ),
+        page="topic-delivery-fails",
+    )
+
+
+def alarm_on_alert_queue(alarms: RunbookAlarms, queue: AlertQueue, stage: Stage) -> None:
+    """Alerts wait: Slack is down, or the notifier cannot keep up."""
+    bound = stage.queue_age_bound
+    alarms.alarm(
+        "Old",
+        when=queue.queue.metric_approximate_age_of_oldest_message(
+            statistic="Maximum", period=stage.alarm_period
+        ),
+        at_least=bound.to_seconds(),
+        because=(
+            f"An alert has waited for over {bound.to_human_string()} to be told in Slack. It is"
+            " tried for a day."
+        ),
+        page="alerts-wait",
+    )
+    alarms.alarm(
+        "Deep",
+        when=queue.queue.metric_approximate_number_of_messages_visible(
+            statistic="Maximum", period=stage.alarm_period
+        ),
+        at_least=MANY_WAITING_ALERTS,
+        periods=3,
+        because=f"Over {MANY_WAITING_ALERTS} alerts wait to be told in Slack.",
+        page="alerts-wait",
+    )
+
+
+def alarm_on_notifier(alarms: RunbookAlarms, notifier: PlainFunction, period: Duration) -> None:
+    """What tells Slack fails."""
+    _alarm_on_errors(alarms, notifier, period, page="notifier-fails")
+    _alarm_on_throttles(alarms, notifier, notifier.name, period)
+
+
+def _alarm_on_errors(
+    alarms: RunbookAlarms, function: PlainFunction, period: Duration, *, page: str
+) -> None:
+    alarms.alarm(
+        "Errors",
+        when=function.metric("Errors", statistic="Sum", period=period),
+        at_least=1,
+        periods=2,
+        of_periods=5,
+        because=f"The {function.name} keeps failing.",
+        page=page,
+    )
+
+
+def _alarm_on_throttles(
+    alarms: RunbookAlarms, function: PlainFunction | DurableJob, name: str, period: Duration
+) -> None:
+    alarms.alarm(
+        "Throttled",
+        when=function.metric("Throttles", statistic="Sum", period=period),
+        at_least=1,
+        periods=3,
+        of_periods=5,
+        because=f"Lambda throttles {name}: the account's concurrency is used up.",
+        page="function-throttled",
+    )
+
+
+def _alarm_on_async_starts(
+    alarms: RunbookAlarms, function: PlainFunction | DurableJob, name: str, period: Duration
+) -> None:
+    """Lambda gave an event up, or could not even say so."""
+    alarms.alarm(
+        "EventsDropped",
+        when=function.metric("AsyncEventsDropped", statistic="Sum", period=period),
+        at_least=1,
+        because=f"Lambda dropped an event for {name} without running it to its end.",
+        page="events-dropped",
+    )
+    alarms.alarm(
+        "DeadLettersLost",
+        when=function.metric("DeadLetterErrors", statistic="Sum", period=period),
+        at_least=1,
+        because=f"Lambda could not send a dead letter of {name}; a failure may go untold.",
+        page="dead-letters-lost",
+    )
+
+
+def _table_and_indexes(table: JobTable) -> list[dict[str, str]]:
+    """The dimensions of the table's own throttles and of its indexes'."""
+    of_table = {"TableName": table.table.table_name}
+    return [
+        of_table,
+        *(
+            {**of_table, "GlobalSecondaryIndexName": index}
+            for index in (names.TYPE_INDEX, names.OPEN_INDEX)
+        ),
+    ]
