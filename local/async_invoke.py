@@ -102,11 +102,12 @@ class AsyncInvoke:
         self._accepted: asyncio.Queue[_Event] = asyncio.Queue()
         self._slots = asyncio.Semaphore(LOCAL_CONCURRENCY)
         self._open = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
-    @property
-    def open_events(self) -> int:
-        """Events that have neither succeeded nor been given up on."""
-        return self._open
+    async def drained(self) -> None:
+        """Wait until every accepted event has succeeded or been given up on."""
+        await self._none_open.wait()
 
     def accept(self, function: str, payload: bytes) -> str:
         """Queue an event for *function* and return its request id.
@@ -121,6 +122,7 @@ class AsyncInvoke:
             )
         event = _Event(function, payload or b"{}", str(uuid.uuid4()), time.time())
         self._open += 1
+        self._none_open.clear()
         self._accepted.put_nowait(event)
         return event.request_id
 
@@ -137,6 +139,8 @@ class AsyncInvoke:
             logger.exception("an event for %s was lost", event.function)
         finally:
             self._open -= 1
+            if self._open == 0:
+                self._none_open.set()
 
     async def _attempt_until_decided(self, event: _Event) -> None:
         settings = await asyncio.to_thread(self._settings, event.function)

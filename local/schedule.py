@@ -40,12 +40,10 @@ class Schedules:
         accept: AcceptEvent,
         *,
         clock: Clock = utc_now,
-        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._endpoint = endpoint
         self._accept = accept
         self._clock = clock
-        self._look_seconds = look_seconds
         # By rule and expression, so that a changed rule counts anew.
         self._seen_since: dict[tuple[str, str], datetime] = {}
         self._looked_at: dict[tuple[str, str], datetime] = {}
@@ -56,12 +54,13 @@ class Schedules:
             aws = AwsJson(self._endpoint, session)
             while True:
                 try:
-                    await self._look(aws)
+                    await self.look(aws)
                 except (AwsCallError, aiohttp.ClientError, TimeoutError) as error:
                     logger.warning("the rules could not be listed: %s", error)
-                await asyncio.sleep(self._look_seconds)
+                await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, aws: AwsJson) -> None:
+    async def look(self, aws: AwsJson) -> None:
+        """Fire what became due since the last look."""
         now = self._clock()
         rules = [
             rule
