@@ -4,6 +4,7 @@ What a producer sent may be private, so payloads appear as size and digest, neve
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,15 @@ from jobctl.times import age, between, both_clocks
 
 _LABEL_WIDTH = 11
 _MAX_KEYS_BYTES = 200
+_EXECUTION_ARN = re.compile(
+    r"arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):\d+:function:(?P<name>[^:]+):(?P<version>[^:/]+)/"
+)
+# https://docs.aws.amazon.com/general/latest/gr/aws-general.html
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+}
 _STYLE = {
     JobStatus.PENDING: "yellow",
     JobStatus.PROCESSING: "cyan",
@@ -149,14 +159,17 @@ def next_commands(job: Job) -> Sequence[str]:
 
 
 def console_link(execution_arn: str) -> str | None:
-    """The function's page in AWS's console, where its durable executions are listed."""
-    parts = execution_arn.split(":")
-    if len(parts) < len(("arn", "aws", "lambda", "region", "account", "function", "name")):
+    """The function's page in AWS's console, whose tab *Durable executions* lists the execution.
+
+    The execution's own page has no documented address.
+    """
+    found = _EXECUTION_ARN.match(execution_arn)
+    console = found and _CONSOLES.get(found["partition"])
+    if not found or not console:
         return None
-    _, partition, _, region, _, _, name, *_ = parts
-    if partition != "aws":
-        return None
-    return f"https://{region}.console.aws.amazon.com/lambda/home?region={region}#/functions/{name}"
+    region, name, version = found["region"], found["name"], found["version"]
+    home = f"https://{region}.{console}/lambda/home?region={region}"
+    return f"{home}#/functions/{name}/versions/{version}"
 
 
 def progress_text(progress: Progress) -> str:

@@ -40,6 +40,7 @@ class Reaches(StrEnum):
     CALLER = "the caller"
     ROW = "only the row"
     BOTH = "the caller and the row"
+    ALERT = "the alert (and a caller that waits); the row does not know"
     CALLER_UNLESS_ACCEPTED = "the caller; after the 202, nobody"
 
 
@@ -88,7 +89,8 @@ class ContractEntry:
 
 
 NO_ROW = None
-_UNTOUCHED = tuple(JobStatus)
+# Every status: the row goes on as it was.
+UNTOUCHED = tuple(JobStatus)
 
 _CREDENTIAL_ERRORS = (
     "UnrecognizedClientException",
@@ -254,7 +256,7 @@ _PUT_ITEM = (
         kind=Kind.CONFLICT,
         reaches=Reaches.CALLER,
         retry=Retry.NOT_NEEDED,
-        leaves=_UNTOUCHED,
+        leaves=UNTOUCHED,
         meaning="The job id is taken; the row that has it is unchanged.",
         advice="Read the row. Same type and payload: it is your job, submitted before. "
         "Otherwise two jobs share one id, which is a bug of the producer.",
@@ -400,7 +402,7 @@ def _invoke(operation: Operation) -> Iterable[ContractEntry]:
         # Whether Lambda answers an Event start with 409 at once is not documented.
         reaches=caller,
         retry=Retry.NOT_NEEDED,
-        leaves=_UNTOUCHED,
+        leaves=UNTOUCHED,
         meaning="An execution of this name runs or ran, with another input: the dispatcher or the "
         "watchdog was first.",
         advice="Success: the job is started."
@@ -534,7 +536,7 @@ def _invoke(operation: Operation) -> Iterable[ContractEntry]:
         kind=Kind.UNANSWERED,
         reaches=Reaches.CALLER,
         retry=Retry.SAME_ID,
-        leaves=_UNTOUCHED,
+        leaves=UNTOUCHED,
         meaning="The request went out and no answer came: the execution may be running.",
         advice="Invoke again under the same execution name and with the same event, "
         + (
@@ -559,6 +561,18 @@ _INVOKE_SYNC_ANSWER = ContractEntry(
     advice="Always look at this field; for the cause, read the row's `error`.",
 )
 
+_INVOKE_SYNC_LOST_CLAIM = ContractEntry(
+    operation=Operation.INVOKE_SYNC,
+    names=("claimed",),
+    source=Source.RESPONSE,
+    kind=Kind.ALREADY_STARTED,
+    reaches=Reaches.CALLER,
+    retry=Retry.NOT_NEEDED,
+    leaves=UNTOUCHED,
+    meaning='`Payload` is `{"claimed": false}`: another execution has the job, or it has ended.',
+    advice="Read the row until it ends.",
+)
+
 
 def _ended(
     code: str,
@@ -566,13 +580,14 @@ def _ended(
     meaning: str,
     advice: str,
     retry: Retry = Retry.OPERATOR,
+    reaches: Reaches = Reaches.ROW,
 ) -> ContractEntry:
     return ContractEntry(
         operation=Operation.EXECUTION,
         names=(code,),
         source=Source.ROW,
         kind=Kind.EXECUTION_ENDED,
-        reaches=Reaches.ROW,
+        reaches=reaches,
         retry=retry,
         leaves=status,
         meaning=meaning,
@@ -608,19 +623,83 @@ _EXECUTION = (
         "Let the workflow put it into S3 and return a reference; a retry repeats the work.",
     ),
     _ended(
-        "job_not_found",
-        (NO_ROW,),
-        "A direct invoke came without a row; nothing was done. The dead letter tells.",
-        "Write the row first, then invoke.",
+        "payload_too_large",
+        (JobStatus.FAILED,),
+        "The row's payload is over 200 KB.",
+        "Put it into the payload bucket and refer to it (the clients do).",
         Retry.NEW_JOB,
     ),
     _ended(
+        "invalid_run_at",
+        (JobStatus.FAILED,),
+        "`run_at` is not an ISO 8601 time with its offset.",
+        "Submit again under a new job id (the clients check it).",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "invalid_job",
+        (JobStatus.FAILED,),
+        "The row's job id or job type breaks the rules of names.",
+        "Submit again under a legal name (the clients check it).",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "unreadable_row",
+        (JobStatus.FAILED,),
+        "The row is not a job: an attribute is missing or of the wrong type.",
+        "Write the attributes that the README lists, or use a client.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "start_refused",
+        (JobStatus.FAILED,),
+        "Lambda refused to start the execution, for good; the message says why.",
+        "Mend the function, then retry.",
+    ),
+    _ended(
+        "payload_not_found",
+        (JobStatus.FAILED,),
+        "The row refers to a payload that is not in the payload bucket.",
+        "Put the payload there before the row, under `payloads/<job_id>/<sha256>`.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "payload_changed",
+        (JobStatus.FAILED,),
+        "What the payload bucket holds is not what its key's digest says.",
+        "Submit again under a new job id; find out who writes there.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
+        "result_not_json",
+        (JobStatus.FAILED,),
+        "The work was done, and its result is nothing that JSON can hold.",
+        "Mend the workflow; a retry repeats the work.",
+    ),
+    _ended(
+        "invalid_start_event",
+        (NO_ROW,),
+        "A direct invoke did not say which job to do; nothing was done.",
+        "Send `job_id`, `job_type` and, if you like, `attempt`.",
+        Retry.NEW_JOB,
+        Reaches.ALERT,
+    ),
+    _ended(
+        "job_not_found",
+        (NO_ROW,),
+        "A direct invoke came without a row; nothing was done.",
+        "Write the row first, then invoke.",
+        Retry.NEW_JOB,
+        Reaches.ALERT,
+    ),
+    _ended(
         "payload_mismatch",
-        _UNTOUCHED,
+        UNTOUCHED,
         "A direct invoke carried another payload than the row; it did nothing and the row goes on "
         "as it was.",
         "Send what the row holds, or no payload at all.",
         Retry.NEW_JOB,
+        Reaches.ALERT,
     ),
     _ended(
         "execution_timed_out",
@@ -643,6 +722,7 @@ CONTRACT: tuple[ContractEntry, ...] = (
     *_invoke(Operation.INVOKE_EVENT),
     *_invoke(Operation.INVOKE_SYNC),
     _INVOKE_SYNC_ANSWER,
+    _INVOKE_SYNC_LOST_CLAIM,
     *_EXECUTION,
 )
 

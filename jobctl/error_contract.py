@@ -1,0 +1,136 @@
+"""The error contract as a page: `python -m jobctl.error_contract > docs/error-contract.md`."""
+
+import sys
+from collections.abc import Iterable
+
+from functions.shared.error_contract import (
+    CONTRACT,
+    UNTOUCHED,
+    ContractEntry,
+    Operation,
+    Source,
+)
+
+_INTRODUCTION = """\
+# What a producer can catch
+
+<!-- Printed by `python -m jobctl.error_contract` from functions/shared/error_contract.py. -->
+
+A job can go wrong before anyone has it, on its way, or while it runs. Only the first reaches the
+code that submits it. This page lists every error, whether it reaches the caller or only the row,
+whether to try again, and what the job's row says afterwards.
+
+Three rules cover nearly all of it:
+
+1. **The row is the submission.** When the conditional `PutItem` has returned, the job will run:
+   the stream starts it, without the producer. There is nothing to clean up and no second step
+   that could be lost.
+2. **Choose the job id before the first try, and keep it.** After a timeout, a throttle or a crash
+   submit again with the *same* id: a row that was written is found, and no second job is made.
+   An error below speaks of one try; the AWS SDK makes several within one call, so after any of
+   them the row may be there already.
+3. **A failed job does not raise in the producer.** It is in the row (`status`, `error`), in Slack,
+   and in `jobctl show ID`. The one exception is a synchronous invoke.
+
+## The classic pattern: row, then Invoke
+
+```ruby
+jobs = DurableJobs::Client.new(table_name: ENV.fetch("JOB_TABLE"))
+order_id = "order-#{order.id}"
+
+jobs.submit(type: "send-email", payload: mail, job_id: order_id)            # enough by itself
+jobs.invoke(type: "send-email", job_id: order_id, function: alias_arn)      # optional: sooner
+```
+
+| | `Event` | `RequestResponse` |
+|---|---|---|
+| For | a start a moment sooner than the stream's | a caller that wants the result or the error |
+| Row | as always | with `dispatch = direct`, without `run_at` |
+| Answer | 202 at once | after the whole execution: 15 minutes at most |
+| A failed job | only the row | `FunctionError`, and the row |
+| The producer dies after the row | the dispatcher starts it | the watchdog starts it |
+| Both start it | the claim lets one execution work | the same |
+
+Invoke the **alias ARN** that SSM holds under `/durable-jobs/<stage>/job-types/<job-type>`, under
+the execution name `<job_id>-1`, with the event `{"attempt":1,"job_id":"...","job_type":"..."}`:
+these are the very bytes that the dispatcher sends, so that a repeated call joins the same
+execution. `{"job_id","job_type","payload"}` works too, if the payload is the row's; where the
+dispatcher was first, that one is answered with 409.
+"""
+
+_HEADINGS = {
+    Operation.PUT_OBJECT: (
+        "Before the row: PutObject",
+        "Only for a payload over 200 KB: it goes into the payload bucket first.",
+    ),
+    Operation.PUT_ITEM: (
+        "The row: PutItem",
+        "A condition, `attribute_not_exists(job_id)`, makes it safe to repeat.",
+    ),
+    Operation.INVOKE_EVENT: (
+        "After the row: Invoke, Event",
+        (
+            "Nothing here can lose the job: its row is written. Which of these errors Lambda still "
+            "meets after its 202, and whether a 409 comes at once, is not documented."
+        ),
+    ),
+    Operation.INVOKE_SYNC: (
+        "After the row: Invoke, RequestResponse",
+        "Give the SDK a read timeout above the job's run time, and no retries of its own.",
+    ),
+    Operation.EXECUTION: (
+        "While it runs: the execution",
+        (
+            "These are codes in the row's `error.type`; a synchronous caller meets them behind "
+            "`FunctionError`. A workflow adds its own, such as `mail_rejected`: all of those leave "
+            "the job `failed`."
+        ),
+    ),
+}
+
+_NAMED_BY = {
+    Source.CHECK: "our clients, before any call",
+    Source.MODEL: "",
+    Source.COMMON: "any AWS service",
+    Source.SDK: "the SDK; the names are botocore's",
+    Source.RESPONSE: "no exception: a field of the response",
+    Source.ROW: "",
+}
+
+
+def error_contract_page() -> str:
+    """The whole page, as Markdown."""
+    return "\n".join(_page())
+
+
+def _page() -> Iterable[str]:
+    yield _INTRODUCTION
+    for operation, (title, about) in _HEADINGS.items():
+        yield f"## {title}"
+        yield ""
+        yield about
+        yield ""
+        yield "| Error | Means | Reaches | Try again? | The row then says | What to do |"
+        yield "|---|---|---|---|---|---|"
+        for entry in CONTRACT:
+            if entry.operation is operation:
+                yield _row(entry)
+        yield ""
+
+
+def _row(entry: ContractEntry) -> str:
+    names = "<br>".join(f"`{name}`" for name in entry.names)
+    if source := _NAMED_BY[entry.source]:
+        names += f"<br>({source})"
+    cells = (names, entry.meaning, entry.reaches, entry.retry, _leaves(entry), entry.advice)
+    return f"| {' | '.join(cells)} |"
+
+
+def _leaves(entry: ContractEntry) -> str:
+    if entry.leaves == UNTOUCHED:
+        return "whatever it said before"
+    return " or ".join("no row" if status is None else f"`{status}`" for status in entry.leaves)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(error_contract_page())
