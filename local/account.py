@@ -1,0 +1,15 @@
+"""What a newcomer's AWS account would already have: a mail identity and the Slack secret."""
+
+from local.endpoint import Endpoint
+
+# The same name and address as the `local` stage expects (`stacks/stages.py`).
+SLACK_SECRET_NAME = "durable-jobs/local/slack-webhook"  # noqa: S105  # a name, not the secret
+MAIL_FROM = "jobs@example.com"
+
+
+def furnish(ministack: Endpoint, slack_webhook: str) -> None:
+    """Do what README.md asks an operator to do by hand before the first deployment."""
+    ministack.client("sesv2").create_email_identity(EmailIdentity=MAIL_FROM)
+    ministack.client("secretsmanager").create_secret(
+        Name=SLACK_SECRET_NAME, SecretString=slack_webhook
+    )
