@@ -1,0 +1,340 @@
+"""Puts an alert into words: what happened, what is known, and what to do next.
+
+Every failure names its commands in full, so that the person woken by it has nothing to look up.
+"""
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from functions.alerts.alert import (
+    AlarmChange,
+    Alert,
+    JobDeadLetter,
+    LostEvent,
+    Origin,
+    StreamFailure,
+    UnknownMessage,
+)
+from functions.alerts.aws_arn import FunctionVersion, Place
+from functions.alerts.console_links import alarm_url, function_url, logs_url
+from functions.alerts.job_finding import Finding, Situation
+from functions.alerts.notice import Command, Fact, Link, Notice, Sightings
+from functions.shared.job import RETRYABLE, InvalidJobError, JobStatus, parse_timestamp, timestamp
+from functions.shared.redaction import redact_text
+
+DELIVERY_UNKNOWN = "delivery_unknown"
+
+_RED, _YELLOW, _GREEN, _WHITE = "🔴", "🟡", "🟢", "⚪"
+
+_SECTION_JOB = "a-job-failed"
+_SECTION_DELIVERY = "delivery-unknown"
+_SECTION_REFUSED = "a-start-was-refused"
+_SECTION_STREAM = "stream-records-given-up"
+_SECTION_EVENT = "an-event-was-lost"
+_SECTION_UNKNOWN = "unknown-message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is the same for all alerts of an invocation, and what was looked up for this one."""
+
+    stage: str
+    runbook_url: str
+    now: datetime
+    found: Finding | None = None
+    log_group: str | None = None
+    sightings: Sightings | None = None
+
+
+def notice(alert: Alert, around: Surroundings) -> Notice:
+    match alert:
+        case JobDeadLetter():
+            return _job_notice(alert, around.found or Finding(situation=Situation.UNSEEN), around)
+        case AlarmChange():
+            return _alarm_notice(alert, around)
+        case StreamFailure():
+            return _stream_notice(alert, around)
+        case LostEvent():
+            return _event_notice(alert, around)
+        case UnknownMessage():
+            return _unknown_notice(alert, around)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    symbol: str
+    title: str
+    advice: str
+    section: str = _SECTION_JOB
+
+
+_STAYS = "What its finished steps did stays done."
+_GIVEN_UP = _Words(_RED, "Job failed", "The job was given up on. Look, mend the cause, then retry.")
+_BY_SITUATION = {
+    Situation.REFUSED: _Words(
+        _YELLOW,
+        "Start refused",
+        "A start of this job was turned away. The job itself is as its row says: nothing was done"
+        " and nothing was lost. Look at the producer that sent the start.",
+        _SECTION_REFUSED,
+    ),
+    Situation.UNSETTLED: _Words(
+        _YELLOW,
+        "Start failed",
+        "An execution of this job failed, but the row shows no end of it: another execution has"
+        " the job, or the watchdog is about to put it right. Look again in a few minutes.",
+        _SECTION_REFUSED,
+    ),
+    Situation.RETRIED: _Words(
+        _YELLOW,
+        "Earlier attempt failed",
+        "The attempt failed, and the job has been retried since: look at how it stands now.",
+    ),
+    Situation.UNSEEN: _Words(
+        _RED,
+        "Job failed",
+        "The job's row could not be read, so the reason is missing here. Look it up.",
+    ),
+}
+_BY_STATUS = {
+    JobStatus.TIMED_OUT: _Words(
+        _RED, "Job timed out", f"The execution ran into its timeout. {_STAYS}"
+    ),
+    JobStatus.CANCELLED: _Words(
+        _YELLOW, "Job stopped", f"An operator stopped the execution. {_STAYS}"
+    ),
+}
+_BY_ERROR = {
+    DELIVERY_UNKNOWN: _Words(
+        _RED,
+        "Delivery unknown",
+        "Nobody knows whether the mail went out: the answer of the mail service was lost, and the"
+        " job asked to stop in that case. Ask the recipient or the mail service first: a retry"
+        " sends again.",
+        _SECTION_DELIVERY,
+    ),
+}
+
+
+def _job_words(found: Finding) -> _Words:
+    if found.situation is not Situation.ENDED:
+        return _BY_SITUATION[found.situation]
+    if found.error is not None and found.error.type in _BY_ERROR:
+        return _BY_ERROR[found.error.type]
+    return _BY_STATUS.get(found.status or JobStatus.FAILED, _GIVEN_UP)
+
+
+def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> Notice:
+    words = _job_words(found)
+    job_type = letter.job_type or (found.job.job_type if found.job else "") or "unknown type"
+    error = found.error
+    facts = [Fact("Job", letter.job_id), Fact("Type", job_type)]
+    if found.situation is not Situation.UNSEEN:
+        status = found.status or (found.job.status if found.job else None)
+        facts.append(Fact("Status", status.value if status else "no row"))
+    if error is not None and error.type:
+        facts.append(Fact("Error", error.type))
+    if error is not None and error.step:
+        facts.append(Fact("Step", error.step))
+    attempt = str(letter.attempt)
+    if found.situation is Situation.RETRIED and found.job is not None:
+        attempt = f"{attempt} (now at {found.job.attempt})"
+    facts.append(Fact("Attempt", attempt))
+    return Notice(
+        symbol=words.symbol,
+        title=f"{words.title}: {job_type}",
+        advice=words.advice,
+        facts=(*facts, *_shared_facts(letter.origin, around)),
+        said=_first_line(error.message) if error else None,
+        commands=_job_commands(letter, found, around.stage),
+        links=_links(
+            *_job_links(letter, found, around), ("Runbook", _runbook(around, words.section))
+        ),
+    )
+
+
+def _job_commands(letter: JobDeadLetter, found: Finding, stage: str) -> tuple[Command, ...]:
+    commands = [Command("Look", _jobctl("show", letter.job_id, stage))]
+    ended = found.situation is Situation.ENDED and found.status in RETRYABLE
+    if ended or found.situation is Situation.UNSEEN:
+        commands.append(Command("Retry", _jobctl("retry", letter.job_id, stage)))
+    # What has ended cannot be stopped; what still runs can.
+    place = Place.of(found.execution_arn)
+    if found.execution_arn and found.situation is Situation.UNSETTLED:
+        commands.append(
+            Command(
+                "Stop",
+                "aws lambda stop-durable-execution --durable-execution-arn "
+                + shlex.quote(found.execution_arn)
+                + (f" --region {place.region}" if place else ""),
+            )
+        )
+    return tuple(commands)
+
+
+def _jobctl(verb: str, job_id: str, stage: str) -> str:
+    if job_id.startswith("-"):
+        return f"jobctl {verb} --stage {stage} -- {job_id}"
+    return f"jobctl {verb} {job_id} --stage {stage}"
+
+
+def _job_links(
+    letter: JobDeadLetter, found: Finding, around: Surroundings
+) -> list[tuple[str, str | None]]:
+    place = Place.of(found.execution_arn)
+    function = FunctionVersion.of(found.execution_arn)
+    if place is None or function is None:
+        return []
+    links = [("Execution", function_url(place, function))]
+    if around.log_group is not None:
+        links.append(
+            (
+                "Logs",
+                logs_url(
+                    place, around.log_group, letter.job_id, _began(found, around.now), around.now
+                ),
+            )
+        )
+    return links
+
+
+def _began(found: Finding, otherwise: datetime) -> datetime:
+    if found.job is None:
+        return otherwise
+    try:
+        return parse_timestamp(found.job.started_at or found.job.created_at)
+    except InvalidJobError:
+        return otherwise
+
+
+def _alarm_notice(alarm: AlarmChange, around: Surroundings) -> Notice:
+    symbol, advice = {
+        "ALARM": (_RED, "An alarm rings."),
+        "OK": (_GREEN, "The alarm is over."),
+        "INSUFFICIENT_DATA": (_WHITE, "The alarm has too little data to tell how things stand."),
+    }.get(alarm.state, (_WHITE, "The alarm changed to a state that is not known here."))
+    facts = [Fact("Alarm", alarm.name), Fact("State", f"{alarm.previous_state} → {alarm.state}")]
+    if alarm.metric:
+        facts.append(Fact("Metric", alarm.metric))
+    if alarm.changed_at:
+        facts.append(Fact("Changed", alarm.changed_at))
+    said = "\n".join(part for part in (alarm.description, alarm.reason) if part)
+    place = alarm.origin.place
+    return Notice(
+        symbol=symbol,
+        title=f"{alarm.state}: {alarm.name}",
+        advice=advice,
+        facts=(*facts, *_shared_facts(alarm.origin, around)),
+        said=redact_text(said) if said else None,
+        links=_links(
+            ("Alarm", alarm_url(place, alarm.name) if place else None),
+            ("Runbook", _runbook_of_alarm(alarm.description, around.runbook_url)),
+        ),
+    )
+
+
+def _runbook_of_alarm(description: str, runbook_url: str) -> str:
+    """The section that the alarm's description names, where it is one of our runbook."""
+    before, found, after = description.partition(f"{runbook_url}#")
+    del before
+    section = ""
+    for character in after:
+        if not (character.isascii() and (character.isalnum() or character == "-")):
+            break
+        section += character
+    return f"{runbook_url}#{section}" if found and section else runbook_url
+
+
+def _stream_notice(failure: StreamFailure, around: Surroundings) -> Notice:
+    function = FunctionVersion.of(failure.function_arn)
+    place = Place.of(failure.function_arn) or failure.origin.place
+    facts = [
+        Fact("Function", function.name if function else "unknown"),
+        Fact("Condition", failure.condition or "unknown"),
+        Fact("Shard", failure.shard_id),
+        Fact("Records", f"{failure.first_sequence_number} to {failure.last_sequence_number}"),
+    ]
+    if failure.batch_size is not None:
+        facts.append(Fact("Batch", f"{failure.batch_size} records"))
+    return Notice(
+        symbol=_RED,
+        title=f"Stream records given up: {function.name if function else 'unknown function'}",
+        advice=(
+            "Job rows were written, but the function that starts jobs could not take these records"
+            " from the table's stream. The jobs stay pending until the watchdog starts them."
+        ),
+        facts=(*facts, *_shared_facts(failure.origin, around)),
+        commands=(Command("Look", f"jobctl list --status pending --stage {around.stage}"),),
+        links=_links(
+            ("Function", function_url(place, function) if place and function else None),
+            ("Runbook", _runbook(around, _SECTION_STREAM)),
+        ),
+    )
+
+
+def _event_notice(event: LostEvent, around: Surroundings) -> Notice:
+    facts = [Fact("Event", event.detail_type), Fact("Source", event.source or "unknown")]
+    commands: tuple[Command, ...] = ()
+    if event.execution is not None:
+        facts.append(Fact("Job", event.execution.job_id))
+        facts.append(Fact("Attempt", str(event.execution.attempt)))
+        commands = (Command("Look", _jobctl("show", event.execution.job_id, around.stage)),)
+    if event.execution_status is not None:
+        facts.append(Fact("Execution ended", event.execution_status))
+    return Notice(
+        symbol=_RED,
+        title=f"Event given up: {event.detail_type}",
+        advice=(
+            "A function of the platform itself failed on this event, also when tried again. If it"
+            " told of a job's end, the job's row may not show that end yet."
+        ),
+        facts=(*facts, *_shared_facts(event.origin, around)),
+        said=_first_line(event.error_message or ""),
+        commands=commands,
+        links=_links(("Runbook", _runbook(around, _SECTION_EVENT))),
+    )
+
+
+def _unknown_notice(message: UnknownMessage, around: Surroundings) -> Notice:
+    return Notice(
+        symbol=_YELLOW,
+        title="Unknown message on the alert queue",
+        advice=(
+            "Something sent a message that is no dead letter, no alarm and no stream failure. Its"
+            " content is not shown, because it may be anybody's."
+        ),
+        facts=(
+            Fact("Message", message.message_id),
+            Fact("Shape", message.shape),
+            *_shared_facts(message.origin, around),
+        ),
+        links=_links(("Runbook", _runbook(around, _SECTION_UNKNOWN))),
+    )
+
+
+def _shared_facts(origin: Origin, around: Surroundings) -> list[Fact]:
+    region = origin.place.region if origin.place else "unknown region"
+    facts = [Fact("Stage", f"{around.stage} · {region}")]
+    if around.sightings is not None:
+        seen = around.sightings
+        alike = "the first of its kind" if seen.count == 1 else f"{seen.count} like this"
+        facts.append(Fact("Alike", alike))
+        facts.append(Fact("First · last seen", f"{seen.first_seen} · {seen.last_seen}"))
+    elif origin.sent_at is not None:
+        facts.append(Fact("Sent", timestamp(origin.sent_at.astimezone(UTC))))
+    return facts
+
+
+def _first_line(message: str) -> str | None:
+    """The first line that says something, without secrets."""
+    lines = (line.strip() for line in redact_text(message).splitlines())
+    return next((line for line in lines if line), None)
+
+
+def _runbook(around: Surroundings, section: str) -> str:
+    return f"{around.runbook_url}#{section}"
+
+
+def _links(*links: tuple[str, str | None]) -> tuple[Link, ...]:
+    return tuple(Link(label, url) for label, url in links if url)
