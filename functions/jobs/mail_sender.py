@@ -15,8 +15,8 @@ from botocore.exceptions import (
 )
 
 from functions.jobs.mail import Mail
+from functions.shared.aws_errors import is_server_error, is_throttle
 from functions.shared.errors import PermanentError, TransientError
-from functions.shared.retries import is_server_error, is_throttle
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

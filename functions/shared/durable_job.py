@@ -28,6 +28,7 @@ from aws_durable_execution_sdk_python.exceptions import (
 from botocore.config import Config
 
 from functions.shared import names
+from functions.shared.aws_errors import is_transient
 from functions.shared.claim import ClaimAnswer, ClaimOutcome, ClaimSerDes, claim_job
 from functions.shared.errors import (
     JobNotFoundError,
@@ -39,7 +40,7 @@ from functions.shared.job import JobError, JobStatus
 from functions.shared.job_table import JobTable, Retention
 from functions.shared.payloads import PayloadStore, parse_payload
 from functions.shared.results import result_json
-from functions.shared.retries import BRIEFLY, PATIENTLY, is_transient
+from functions.shared.retries import BRIEFLY, PATIENTLY
 from functions.shared.start_event import JobRun, StartEvent
 
 
