@@ -1,8 +1,9 @@
 """What Slack's incoming webhooks accept: the limits of Block Kit and of a message.
 
-From docs.slack.dev: reference/block-kit/blocks, reference/block-kit/composition-objects/text-object,
-messaging/sending-messages-using-incoming-webhooks and changelog 2018-04-truncating-really-long-messages.
-Slack answers any breach within the blocks with `invalid_blocks`, without saying which.
+From docs.slack.dev: reference/block-kit (blocks, composition-objects/text-object),
+messaging/sending-messages-using-incoming-webhooks, and the changelog of April 2018 (truncating
+really long messages). Slack answers any breach within the blocks with `invalid_blocks`, without
+saying which.
 """
 
 import json
@@ -90,12 +91,8 @@ def _check_block(block: Mapping[str, Any]) -> None:
         case "section":
             _check_section(block)
         case "context":
-            elements = _elements(block, CONTEXT_ELEMENTS)
-            for element in elements:
-                if isinstance(element, dict) and element.get("type") == "image":
-                    _check_image(element)
-                else:
-                    _check_text(element, SECTION_TEXT, "a context element")
+            for element in _elements(block, CONTEXT_ELEMENTS):
+                _check_context_element(element)
         case "actions":
             for element in _elements(block, ACTION_ELEMENTS):
                 _check_element(element)
@@ -121,6 +118,13 @@ def _check_section(block: Mapping[str, Any]) -> None:
             _check_text(field, FIELD_TEXT, "a field")
     if "accessory" in block:
         _check_element(block["accessory"])
+
+
+def _check_context_element(element: Any) -> None:
+    if isinstance(element, dict) and element.get("type") == "image":
+        _check_image(element)
+    else:
+        _check_text(element, SECTION_TEXT, "a context element")
 
 
 def _check_element(element: Any) -> None:

@@ -5,7 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import web
@@ -20,7 +20,8 @@ KEPT_ATTEMPTS = 10_000
 BODY_LIMIT_BYTES = 1_048_576
 HANG_SECONDS = 300.0
 
-# Answers of Slack by name (changelog 2016-05-17, and messaging/sending-messages-using-incoming-webhooks).
+# Answers of Slack by name, from docs.slack.dev: the changelog of 2016-05-17 (errors of incoming
+# webhooks), messaging/sending-messages-using-incoming-webhooks and apis/web-api/rate-limits.
 KNOWN_ANSWERS = {
     "rate_limited": 429,
     "invalid_token": 403,
@@ -96,6 +97,37 @@ class ScriptedAnswer:
         return cls(name, int(described.get("retry_after", 1)))
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the sink is told to do from now on."""
+
+    answers: tuple[ScriptedAnswer, ...] = ()
+    standing: ScriptedAnswer | None = None
+    webhooks: Mapping[str, ScriptedAnswer] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, script: Any) -> Self:
+        """Read what is posted to the script's path.
+
+        Raises:
+            ScriptError: It is not a script.
+        """
+        if not isinstance(script, dict):
+            raise ScriptError("a script is an object")
+        if unknown := script.keys() - {"answers", "standing", "webhooks"}:
+            raise ScriptError(f"a script has no {', '.join(sorted(unknown))}")
+        return cls(
+            answers=tuple(map(ScriptedAnswer.from_json, script.get("answers", []))),
+            standing=(
+                ScriptedAnswer.from_json(script["standing"]) if "standing" in script else None
+            ),
+            webhooks={
+                path: ScriptedAnswer.from_json(entry)
+                for path, entry in script.get("webhooks", {}).items()
+            },
+        )
+
+
 class SlackSink:
     """Stands for Slack on this machine."""
 
@@ -103,8 +135,8 @@ class SlackSink:
         self.messages: deque[SlackMessage] = deque(maxlen=KEPT_MESSAGES)
         self.attempts: deque[SlackAttempt] = deque(maxlen=KEPT_ATTEMPTS)
         self._script: deque[ScriptedAnswer] = deque()
-        self._standing: ScriptedAnswer | None = None
-        self._tokens: dict[str, ScriptedAnswer] = {}
+        self._standing = ScriptedAnswer("ok")
+        self._webhooks: dict[str, ScriptedAnswer] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -116,7 +148,7 @@ class SlackSink:
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
         webhook = request.match_info["path"]
-        body = await request.content.read(BODY_LIMIT_BYTES + 1)
+        body = await request.read()
         answer = self._next_answer(webhook)
         if answer.name == "ok":
             return self._post(webhook, request, body)
@@ -135,11 +167,11 @@ class SlackSink:
         return web.Response(status=KNOWN_ANSWERS[answer.name], text=answer.name, headers=headers)
 
     def _next_answer(self, webhook: str) -> ScriptedAnswer:
-        if webhook in self._tokens:
-            return self._tokens[webhook]
+        if webhook in self._webhooks:
+            return self._webhooks[webhook]
         if self._script:
             return self._script.popleft()
-        return self._standing or ScriptedAnswer("ok")
+        return self._standing
 
     def _post(self, webhook: str, request: web.Request, body: bytes) -> web.Response:
         try:
@@ -160,8 +192,8 @@ class SlackSink:
         return web.json_response(
             {
                 "answers": [answer.name for answer in self._script],
-                "standing": self._standing.name if self._standing else "ok",
-                "webhooks": {path: answer.name for path, answer in self._tokens.items()},
+                "standing": self._standing.name,
+                "webhooks": {path: answer.name for path, answer in self._webhooks.items()},
                 "attempts": [attempt.as_json() for attempt in self.attempts],
                 "messages": [message.as_json() for message in self.messages],
             }
@@ -173,33 +205,19 @@ class SlackSink:
         `{"standing": "server_error"}` is a Slack that is down; `{"standing": "ok"}` ends it.
         """
         try:
-            script = json.loads(await request.read())
-            if not isinstance(script, dict):
-                raise ScriptError("a script is an object")  # one way to refuse
-            if unknown := script.keys() - {"answers", "standing", "webhooks"}:
-                raise ScriptError(f"a script has no {', '.join(sorted(unknown))}")
-            answers = [ScriptedAnswer.from_json(entry) for entry in script.get("answers", [])]
-            tokens = {
-                path: ScriptedAnswer.from_json(entry)
-                for path, entry in script.get("webhooks", {}).items()
-            }
-            standing = (
-                ScriptedAnswer.from_json(script["standing"])
-                if "standing" in script
-                else self._standing
-            )
+            script = Script.from_json(json.loads(await request.read()))
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        self._script.extend(answers)
-        self._tokens |= tokens
-        self._standing = standing
+        self._script.extend(script.answers)
+        self._webhooks |= script.webhooks
+        self._standing = script.standing or self._standing
         return web.json_response({"queued": len(self._script)})
 
     async def _forget(self, _request: web.Request) -> web.Response:
         """Behave again, and forget every message."""
         self._script.clear()
-        self._standing = None
-        self._tokens.clear()
+        self._standing = ScriptedAnswer("ok")
+        self._webhooks.clear()
         self.messages.clear()
         self.attempts.clear()
         return web.json_response({})
