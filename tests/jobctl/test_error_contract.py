@@ -1,0 +1,145 @@
+"""The contract against AWS's service models, the project's own errors, and the page it prints."""
+
+import importlib
+from pathlib import Path
+
+import botocore.exceptions
+import botocore.session
+import pytest
+
+from functions.shared.error_contract import (
+    CONTRACT,
+    ContractEntry,
+    Operation,
+    Reaches,
+    Retry,
+    Source,
+    find,
+)
+from functions.shared.errors import PermanentError, error_code
+from functions.shared.job import InvalidJobError, JobStatus
+from jobctl.error_contract import error_contract_page
+from jobctl.errors import CLASS_OF_KIND
+
+PAGE = Path(__file__).parents[2] / "docs/error-contract.md"
+
+MODELLED = {
+    Operation.PUT_ITEM: ("dynamodb", "PutItem"),
+    Operation.INVOKE_EVENT: ("lambda", "Invoke"),
+    Operation.INVOKE_SYNC: ("lambda", "Invoke"),
+}
+
+# Everything that can end a job of any type; workflows bring their own on top.
+MODULES_THAT_FAIL_JOBS = (
+    "functions.shared.errors",
+    "functions.shared.payloads",
+    "functions.shared.results",
+    "functions.shared.start_event",
+    "functions.jobs.admission",
+    "functions.jobs.job_types",
+    "functions.jobs.starts",
+)
+
+
+def entries(**wanted: object) -> list[ContractEntry]:
+    return [
+        entry
+        for entry in CONTRACT
+        if all(getattr(entry, name) == value for name, value in wanted.items())
+    ]
+
+
+def names_of(found: list[ContractEntry]) -> list[str]:
+    return [name for entry in found for name in entry.names]
+
+
+@pytest.mark.parametrize("operation", MODELLED)
+def test_every_error_in_the_service_model_is_listed_and_no_other(operation: Operation) -> None:
+    service, name = MODELLED[operation]
+    model = botocore.session.get_session().get_service_model(service).operation_model(name)
+
+    listed = names_of(entries(operation=operation, source=Source.MODEL))
+
+    assert sorted(listed) == sorted(shape.name for shape in model.error_shapes)
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_no_error_of_an_operation_is_listed_twice(operation: Operation) -> None:
+    listed = names_of(entries(operation=operation))
+
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("name", sorted(set(names_of(entries(source=Source.SDK)))))
+def test_every_error_of_the_sdk_is_an_exception_of_botocore(name: str) -> None:
+    assert issubclass(getattr(botocore.exceptions, name), Exception)
+
+
+def test_a_failed_synchronous_execution_is_a_field_of_the_response() -> None:
+    model = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+    assert model.output_shape is not None
+
+    assert find("FunctionError", Operation.INVOKE_SYNC) is not None
+    assert "FunctionError" in model.output_shape.members
+
+
+@pytest.mark.parametrize("module", MODULES_THAT_FAIL_JOBS)
+def test_every_error_that_ends_a_job_of_any_type_is_listed_by_its_code(module: str) -> None:
+    codes = {
+        error_code(name)
+        for name, value in vars(importlib.import_module(module)).items()
+        if isinstance(value, type)
+        and issubclass(value, PermanentError)
+        and value is not PermanentError
+    }
+
+    assert codes - set(names_of(entries(operation=Operation.EXECUTION))) == set()
+
+
+def test_a_job_with_an_illegal_name_is_listed_by_its_code() -> None:
+    assert find(error_code(InvalidJobError.__name__), Operation.EXECUTION) is not None
+
+
+@pytest.mark.parametrize("operation", [Operation.PUT_ITEM, Operation.PUT_OBJECT])
+def test_no_error_of_a_submission_reaches_the_row_alone(operation: Operation) -> None:
+    assert {entry.reaches for entry in entries(operation=operation)} == {Reaches.CALLER}
+
+
+@pytest.mark.parametrize("operation", [Operation.INVOKE_EVENT, Operation.INVOKE_SYNC])
+def test_no_error_of_an_invoke_leaves_the_job_without_its_row(operation: Operation) -> None:
+    assert all(None not in entry.leaves for entry in entries(operation=operation))
+
+
+def test_a_try_again_is_never_asked_for_with_another_job_id() -> None:
+    unanswered = find("ReadTimeoutError", Operation.PUT_ITEM)
+    assert unanswered is not None
+
+    assert unanswered.retry is Retry.SAME_ID
+    assert unanswered.leaves == (None, JobStatus.PENDING)
+
+
+def test_an_error_known_elsewhere_is_found_for_a_call_that_lists_none() -> None:
+    throttled = find("TooManyRequestsException", Operation.EXECUTION)
+
+    assert throttled is not None
+    assert throttled.operation is Operation.INVOKE_EVENT
+
+
+def test_every_kind_has_a_class_that_agrees_about_another_try() -> None:
+    submission = [
+        *entries(operation=Operation.PUT_ITEM),
+        *entries(operation=Operation.PUT_OBJECT),
+    ]
+    disagreeing = [
+        entry.names
+        for entry in submission
+        if (CLASS_OF_KIND[entry.kind].retry is Retry.SAME_ID) != (entry.retry is Retry.SAME_ID)
+    ]
+
+    assert disagreeing == []
+
+
+def test_the_page_is_what_the_data_prints() -> None:
+    assert PAGE.read_text() == error_contract_page(), (
+        "print it again: .venv/bin/python -m jobctl.error_contract > docs/error-contract.md"
+    )
