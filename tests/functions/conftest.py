@@ -31,17 +31,18 @@ os.environ.update(
 )
 
 
-@pytest.fixture
-def aws() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def job_table() -> Iterator[Rows]:
+    """One table for a module's tests: making one takes longer than most tests do."""
     with mock_aws():
-        yield
+        yield Rows.create(boto3.client("dynamodb"), JOB_TABLE)
 
 
 @pytest.fixture
-def rows(aws: None) -> Rows:  # noqa: ARG001  # the table is in the mocked account
+def rows(job_table: Rows) -> Iterator[Rows]:
     """The job table, empty."""
-    client = boto3.client("dynamodb")
-    return Rows.create(client, JOB_TABLE)
+    yield job_table
+    job_table.clear()
 
 
 @pytest.fixture

@@ -91,3 +91,7 @@ class Rows:
         return {
             name: deserializer.deserialize(value) for name, value in item.get("Item", {}).items()
         }
+
+    def clear(self) -> None:
+        for item in self.client.scan(TableName=self.table_name)["Items"]:
+            self.client.delete_item(TableName=self.table_name, Key={"job_id": item["job_id"]})
