@@ -24,7 +24,28 @@ def main() -> None:
     if not hasattr(events, "_tick_scheduled_rules"):
         raise RuntimeError("this MiniStack has no _tick_scheduled_rules")
     events._tick_scheduled_rules = _nothing_polled  # noqa: SLF001  # no switch for it
+    _accept_metric_math(importlib.import_module("ministack.services.cloudformation.provisioners"))
     importlib.import_module("ministack.app").main()
+
+
+def _accept_metric_math(provisioners: Any) -> None:
+    """Let a template's alarm have metric math, which MiniStack's own alarms know nothing of.
+
+    The alarm is kept whole, as a description of what to watch; MiniStack evaluates none of it.
+    """
+    original = provisioners._cw_metric_alarm_record  # noqa: SLF001  # no switch for it
+
+    def record(name: str, properties: dict[str, Any]) -> Any:
+        metrics = properties.get("Metrics")
+        if not metrics:
+            return original(name, properties)
+        single = {key: value for key, value in properties.items() if key != "Metrics"}
+        of_metrics = next(query["MetricStat"] for query in metrics if "MetricStat" in query)
+        alarm = original(name, {**single, **of_metrics["Metric"], "Period": of_metrics["Period"]})
+        alarm["Metrics"] = metrics
+        return alarm
+
+    provisioners._cw_metric_alarm_record = record  # noqa: SLF001  # likewise
 
 
 def _nothing_polled() -> bool:
