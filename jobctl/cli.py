@@ -230,7 +230,10 @@ def list_jobs(
     if not jobs:
         _say("no such jobs" if status or job_type else "no jobs yet")
         return
-    _out().print(jobs_table(jobs, datetime.now(UTC)))
+    console = _out()
+    # In a pipe nothing is too wide.
+    width = console.width if console.is_terminal else sys.maxsize
+    console.print(jobs_table(jobs, datetime.now(UTC), width), soft_wrap=True)
     if len(jobs) == limit:
         _say(f"the newest {limit}; --limit shows more")
 

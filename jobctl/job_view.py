@@ -12,7 +12,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -25,6 +24,12 @@ from jobctl.times import age, between, both_clocks
 
 _LABEL_WIDTH = 11
 _MAX_KEYS_BYTES = 200
+
+_JOBS_COLUMNS = ("JOB", "TYPE", "STATUS", "AGE")
+_JOBS_GAP = 2
+_TYPE_COLUMN = 1
+_NARROWEST_TYPE = 10
+
 _EXECUTION_ARN = re.compile(
     r"arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):\d+:function:(?P<name>[^:]+):(?P<version>[^:/]+)/"
 )
@@ -195,16 +200,20 @@ def jobs_as_json(jobs: Sequence[Job]) -> str:
     return json.dumps([{key: getattr(job, key) for key in keys} for job in jobs], indent=2)
 
 
-def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
-    """Ids are never cut: they are there to be copied."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("JOB", no_wrap=True, overflow="ignore")
-    table.add_column("TYPE", overflow="fold")
-    table.add_column("STATUS", no_wrap=True, overflow="ignore")
-    table.add_column("AGE", justify="right", no_wrap=True, overflow="ignore")
-    for job in jobs:
-        status = Text(job.status, style=_STYLE[job.status])
-        table.add_row(job.job_id, job.job_type, status, age(job.created_at, now))
+def jobs_table(jobs: Sequence[Job], now: datetime, width: int) -> Table:
+    """Ids are never cut, because they are there to be copied; a long type takes several lines."""
+    rows = [(job.job_id, job.job_type, job.status, age(job.created_at, now)) for job in jobs]
+    widths = [
+        max(len(title), *(len(row[column]) for row in rows))
+        for column, title in enumerate(_JOBS_COLUMNS)
+    ]
+    spare = width - sum(widths) - (len(widths) - 1) * _JOBS_GAP
+    widths[_TYPE_COLUMN] = max(widths[_TYPE_COLUMN] + min(spare, 0), _NARROWEST_TYPE)
+    table = Table(box=None, pad_edge=False, padding=(0, _JOBS_GAP, 0, 0), header_style="bold")
+    for title, column_width in zip(_JOBS_COLUMNS, widths, strict=True):
+        table.add_column(title, width=column_width, overflow="fold")
+    for job_id, job_type, status, how_long in rows:
+        table.add_row(job_id, job_type, Text(status, style=_STYLE[status]), how_long)
     return table
 
 

@@ -1,0 +1,178 @@
+"""What a person reads, at 80 columns and without colour."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from rich.console import Console, RenderableType
+
+from functions.shared.job import Job, JobError, JobStatus, Progress, timestamp
+from jobctl.job_view import (
+    Place,
+    change_line,
+    console_link,
+    job_as_json,
+    jobs_table,
+    live_view,
+    print_job,
+)
+from tests.functions.job_table_rows import any_job
+
+NOW = datetime(2026, 1, 31, 9, 5, tzinfo=UTC)
+SECRET = "hunter2"  # noqa: S105  # what must not be seen
+ARN = (
+    "arn:aws:lambda:eu-west-1:123456789012:function:Jobs-dev-SendEmail:7"
+    "/durable-execution/job-1-1/9e3f"
+)
+LAMBDA_HOME = "https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1"
+PENDING = any_job(payload=f'{{"password":"{SECRET}"}}')
+FAILED = any_job(
+    status=JobStatus.FAILED,
+    payload=f'{{"password":"{SECRET}"}}',
+    attempt=2,
+    execution_arn=ARN,
+    started_at="2026-01-31T09:00:01.200Z",
+    finished_at="2026-01-31T09:00:05.300Z",
+    error=JobError("mail_rejected", "The address is on the suppression list. " * 4, "send-mail"),
+)
+COMPLETED = any_job(status=JobStatus.COMPLETED, result=f'{{"message_id":"m-1","pin":"{SECRET}"}}')
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+
+
+def shown(job: Job, *, with_result: bool = False) -> str:
+    out = StringIO()
+    place = Place(command="bin/jobctl --stage dev")
+    print_job(Console(file=out, width=80), job, place=place, now=NOW, with_result=with_result)
+    return out.getvalue()
+
+
+def drawn(what: RenderableType) -> str:
+    out = StringIO()
+    Console(file=out, width=80).print(what)
+    return out.getvalue()
+
+
+def test_a_failed_job_tells_why_and_what_to_do_next() -> None:
+    text = shown(FAILED)
+
+    assert "status     failed, attempt 2" in text
+    assert "error      mail_rejected in step send-mail" in text
+    assert "started    2026-01-31T09:00:01.200Z, after 1.2 s" in text
+    assert "finished   2026-01-31T09:00:05.300Z, ran 4.1 s" in text
+    assert f"execution  {ARN}" in text
+    assert "next       bin/jobctl --stage dev retry job-1 --wait" in text
+
+
+def test_prose_fits_80_columns_and_an_arn_stays_in_one_piece() -> None:
+    long = [line for line in shown(FAILED).splitlines() if len(line) > 80]
+
+    assert [line.split()[0] for line in long] == ["execution", "console"]
+
+
+@pytest.mark.parametrize("job", [PENDING, FAILED, COMPLETED], ids=lambda job: job.status)
+def test_nothing_of_a_payload_or_a_result_is_shown_unasked(job: Job) -> None:
+    assert SECRET not in shown(job)
+    assert SECRET not in job_as_json(job, with_result=False)
+    assert SECRET not in change_line(job, NOW)
+    assert SECRET not in drawn(live_view(job, NOW))
+
+
+def test_a_payload_is_shown_as_size_and_digest() -> None:
+    assert "payload    22 bytes, sha256 " in shown(PENDING)
+    assert "in the payload bucket: payloads/job-1/ab" in shown(
+        any_job(payload=None, payload_ref="payloads/job-1/ab")
+    )
+
+
+def test_a_result_is_shown_when_it_is_asked_for() -> None:
+    assert "result     36 bytes: message_id, pin (--result shows it)" in shown(COMPLETED)
+    assert SECRET in shown(COMPLETED, with_result=True)
+
+
+def test_a_code_of_the_error_contract_is_explained() -> None:
+    job = any_job(
+        status=JobStatus.FAILED, error=JobError("run_at_too_far", "2027-01-01 is 335 days away")
+    )
+
+    text = shown(job)
+
+    assert "meaning    `run_at` is later than the type's longest delay." in text
+
+
+def test_an_open_job_can_be_watched_and_stopped() -> None:
+    text = shown(PENDING)
+
+    assert "watch job-1" in text
+    assert "stop job-1" in text
+    assert "retry" not in text
+
+
+def test_a_job_that_never_ran_says_so() -> None:
+    job = any_job(status=JobStatus.FAILED, finished_at="2026-01-31T09:00:01.000Z")
+
+    assert "finished   2026-01-31T09:00:01.000Z, without having run" in shown(job)
+
+
+@pytest.mark.parametrize(
+    ("arn", "link"),
+    [
+        (
+            ARN,
+            f"{LAMBDA_HOME}#/functions/Jobs-dev-SendEmail/versions/7",
+        ),
+        (ARN.replace("arn:aws:", "arn:aws-iso:"), None),
+        ("no-arn", None),
+    ],
+)
+def test_the_console_link_leads_to_the_version_that_ran(arn: str, link: str | None) -> None:
+    assert console_link(arn) == link
+
+
+def test_the_list_fits_80_columns_with_ids_of_full_length() -> None:
+    job = any_job("j" * 48, status=JobStatus.PROCESSING, created_at=timestamp(NOW))
+
+    text = drawn(jobs_table([job], NOW + timedelta(minutes=3), 80))
+
+    assert "j" * 48 in text
+    assert "send-email" in text
+    assert "processing" in text
+    assert "3 min" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_id_of_full_length_is_not_cut_beside_a_type_of_full_length() -> None:
+    text = drawn(jobs_table([any_job("j" * 48, job_type="q" * 40)], NOW, 80))
+
+    assert "j" * 48 in text
+    assert text.count("q") == 40
+    assert "pending" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_progress_is_told_in_words_and_as_a_bar() -> None:
+    job = any_job(
+        status=JobStatus.PROCESSING,
+        started_at="2026-01-31T09:04:00.000Z",
+        progress=Progress(3, 10, "thumbnails"),
+    )
+
+    view = drawn(live_view(job, NOW))
+
+    assert "processing  attempt 1  1 min 00 s  job-1" in view
+    assert "3/10 thumbnails" in view
+    assert "━" in view
+    assert change_line(job, NOW) == "09:05:00Z  processing  attempt 1  3/10 thumbnails"
+
+
+def test_json_is_the_row_without_the_payload() -> None:
+    told = json.loads(job_as_json(FAILED, with_result=False))
+
+    assert told["status"] == "failed"
+    assert told["error"]["type"] == "mail_rejected"
+    assert told["payload"]["bytes"] == 22
+    assert len(told["payload"]["sha256"]) == 64
