@@ -9,7 +9,15 @@ MAIL_FROM = "jobs@example.com"
 
 def furnish(ministack: Endpoint, slack_webhook: str) -> None:
     """Do what README.md asks an operator to do by hand before the first deployment."""
-    ministack.client("sesv2").create_email_identity(EmailIdentity=MAIL_FROM)
+    ses = ministack.client("sesv2")
+    ses.create_email_identity(EmailIdentity=MAIL_FROM)
+    # A new account's SES is in the sandbox: only verified addresses and those of the
+    # mailbox simulator get mail, all others are declined.
+    ses.put_account_details(
+        MailType="TRANSACTIONAL",
+        WebsiteURL="https://example.com",
+        ProductionAccessEnabled=False,
+    )
     ministack.client("secretsmanager").create_secret(
         Name=SLACK_SECRET_NAME, SecretString=slack_webhook
     )
