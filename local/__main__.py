@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import showcase
 from local.deployment import Deployment, DeploymentError
 from local.ministack import MiniStackError
 from local.platform import Platform, PlatformSettings
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asyncio.run(_up(state, deploy=chosen.deploy, skip_time=chosen.skip_time))
             case "deploy":
                 asyncio.run(_deploy(RunningPlatform.read(state), state))
+            case "run":
+                return 0 if asyncio.run(_run(state / "run")) else 1
     except (DeploymentError, MiniStackError, NoPlatformError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -40,14 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument(
-        "--state", type=Path, default=DEFAULT_STATE, help="the platform's own files"
-    )
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="where its files are")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="run the platform until Ctrl-C")
     up.add_argument("--deploy", action="store_true", help="deploy the stacks to it first")
     up.add_argument("--skip-time", action="store_true", help="let durable waits pass at once")
     commands.add_parser("deploy", help="deploy the stacks to the platform that runs")
+    commands.add_parser("run", help="play a scenario on a platform of its own, and judge it")
     return parser
 
 
@@ -76,6 +78,17 @@ async def _up(state: Path, *, deploy: bool, skip_time: bool) -> None:
         _say("Stop it:          Ctrl-C")
         await stopped.wait()
         _say("Stopping.")
+
+
+async def _run(state: Path) -> bool:
+    """Play the scenario on a fresh platform, beside whatever else runs."""
+    _say("Starting the local platform ...")
+    async with Platform(PlatformSettings(state=state)) as platform:
+        running = platform.running
+        if running is None:
+            return False
+        await _deploy(running, state)
+        return await asyncio.to_thread(showcase.play, running.endpoint, running.inbox)
 
 
 async def _deploy(running: RunningPlatform, state: Path) -> None:

@@ -1,0 +1,124 @@
+"""`make run`: the scenario played on a fresh platform, and shown to a person."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from local.endpoint import Endpoint
+from local.scenario import Inbox, Outcome, Scenario
+
+SETTLE_TIMEOUT_SECONDS = 90
+POLL_SECONDS = 0.5
+# A second alert of the same failure would come within moments of the first.
+QUIET_SECONDS = 4
+
+
+def play(endpoint: Endpoint, inbox_url: str) -> bool:
+    """Submit the jobs, show them until they have settled, and say if all ended as they should."""
+    console = Console()
+    scenario = Scenario(endpoint, lambda: _as_texts(read_inbox(inbox_url)))
+    console.print("\nSubmitting jobs:")
+    for case in scenario.submit():
+        console.print(f"  {case.job_id:<14} {case.what}")
+    console.print()
+    outcomes = _until_settled(console, scenario)
+    console.print(_slack(read_inbox(inbox_url)["slack"]))
+    console.print(_table(outcomes))
+    wrong = [outcome.case.job_id for outcome in outcomes if not outcome.is_as_expected]
+    if wrong:
+        console.print(f"Not as it should be: {', '.join(wrong)}.")
+        return False
+    console.print(f"All {len(outcomes)} jobs ended as they should.")
+    return True
+
+
+def read_inbox(inbox_url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{inbox_url}.json", timeout=10) as answer:  # noqa: S310  # loopback
+        document: dict[str, Any] = json.load(answer)
+    return document
+
+
+def _as_texts(inbox: dict[str, Any]) -> Inbox:
+    return Inbox(
+        slack=[json.dumps(message["message"]) for message in inbox["slack"]],
+        # The recipient names the job once; the subject and the text do so again.
+        mails=[" ".join(mail["to"]) for mail in inbox["mails"]],
+    )
+
+
+def _until_settled(console: Console, scenario: Scenario) -> list[Outcome]:
+    """Poll until every outcome is as expected and has stayed so, or the time is up."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
+    settled_since: float | None = None
+    told: dict[str, str] = {}
+    outcomes = scenario.outcomes()
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while time.monotonic() < deadline:
+            if console.is_terminal:
+                live.update(_table(outcomes), refresh=True)
+            else:
+                _tell_changes(console, outcomes, told)
+            if all(outcome.is_as_expected for outcome in outcomes):
+                settled_since = settled_since or time.monotonic()
+                if time.monotonic() - settled_since > QUIET_SECONDS:
+                    break
+            else:
+                settled_since = None
+            time.sleep(POLL_SECONDS)
+            outcomes = scenario.outcomes()
+    return outcomes
+
+
+def _tell_changes(console: Console, outcomes: Sequence[Outcome], told: dict[str, str]) -> None:
+    for outcome in outcomes:
+        status = _status(outcome)
+        if told.get(outcome.case.job_id) != status:
+            told[outcome.case.job_id] = status
+            console.print(f"  {outcome.case.job_id:<14} {status}")
+
+
+def _status(outcome: Outcome) -> str:
+    if outcome.job is None:
+        return "-"
+    error = f" ({outcome.job.error.type})" if outcome.job.error else ""
+    return f"{outcome.job.status}{error}"
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("Job", "What was tried", "What became of it", "Mails", "Slack", "As it should")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.case.job_id,
+            outcome.case.what,
+            _status(outcome),
+            str(outcome.mails),
+            str(outcome.alerts),
+            "yes" if outcome.is_as_expected else "NO",
+        )
+    return table
+
+
+def _slack(messages: Sequence[dict[str, Any]]) -> Group:
+    """The messages as plain text, oldest first."""
+    return Group(
+        *(
+            Panel(Text(_plain(message["message"])), title="Slack", title_align="left")
+            for message in reversed(messages)
+        )
+    )
+
+
+def _plain(message: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for block in message.get("blocks", []):
+        texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+        lines += [text["text"] for text in texts if isinstance(text, dict) and "text" in text]
+    return "\n".join(lines) or message.get("text", "")
