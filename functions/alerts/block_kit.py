@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from functions.alerts.notice import Fact, Notice
+from functions.alerts.notice import Fact, Link, Notice
 from functions.shared.redaction import redact_text
 
 MAX_HEADER = 150
@@ -54,9 +54,9 @@ def message(notice: Notice) -> dict[str, Any]:
             for command in notice.commands
         )
         blocks.append(_section("\n".join(lines)))
-    if notice.links:
-        links = (f"<{_escape(link.url)}|{link.label}>" for link in notice.links)
-        blocks.append(_section(" · ".join(links)))
+    links = _links(notice.links)
+    if links:
+        blocks.append(_section(links))
     return {**plain_message(notice), "blocks": blocks[:MAX_BLOCKS]}
 
 
@@ -94,6 +94,16 @@ def code_block(text: str, limit: int) -> str:
     """A code block, with its lines."""
     lines = "".join(_visible(redact_text(text))).strip("\n")
     return f"```{_cut(lines, limit - 6) or _NOTHING}```"
+
+
+def _links(links: Iterable[Link]) -> str:
+    """Our own links; one too long to fit is left out whole."""
+    shown = ""
+    for link in links:
+        longer = f"{shown}{' · ' if shown else ''}<{_escape(link.url)}|{link.label}>"
+        if len(longer) <= MAX_SECTION_TEXT:
+            shown = longer
+    return shown
 
 
 def _section(text: str) -> dict[str, Any]:

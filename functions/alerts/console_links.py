@@ -40,10 +40,8 @@ def function_url(place: Place, function: FunctionVersion) -> str | None:
 
 def alarm_url(place: Place, alarm_name: str) -> str | None:
     console = console_of(place)
-    return console and (
-        f"{console}/cloudwatch/home?region={place.region}"
-        f"#alarmsV2:alarm/{quote(alarm_name, safe='')}"
-    )
+    name = quote(alarm_name, safe="", errors="replace")
+    return console and f"{console}/cloudwatch/home?region={place.region}#alarmsV2:alarm/{name}"
 
 
 def logs_url(
