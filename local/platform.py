@@ -36,11 +36,13 @@ from local.failure_destination import SnsOrSqs
 from local.faults import Faults
 from local.forward import Forward
 from local.front_door import FrontDoor
+from local.inbox import Inbox
 from local.invoke_api import InvokeApi
 from local.ministack import MiniStack
 from local.plain_invoke import PlainInvoke
 from local.platform_file import DEFAULT_STATE, RunningPlatform
 from local.schedule import Schedules
+from local.slack_sink import SlackSink
 from local.status_events import StatusEvents
 
 logger = logging.getLogger(__name__)
@@ -178,7 +180,9 @@ class Platform:
             ministack_pid=ministack.pid or 0,
         )
         control = ControlApi(engine=engine, executions=executions, faults=faults, calls=calls)
-        return front_door.application(control.routes())
+        slack = SlackSink()
+        inbox = Inbox(there, slack)
+        return front_door.application([*control.routes(), *slack.routes(), *inbox.routes()])
 
     def _listen(self) -> socket.socket:
         listener = socket.create_server((HOST, 0), backlog=1024)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from local.endpoint import Endpoint
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -25,7 +27,7 @@ class RunningPlatform:
 
     @property
     def slack_webhook(self) -> str:
-        return f"{self.endpoint.url}/_local/slack"
+        return f"{self.endpoint.url}/_local/slack/services/T0LOCAL/B0LOCAL/webhook"
 
     @property
     def inbox(self) -> str:
@@ -56,11 +58,10 @@ class RunningPlatform:
         """
         try:
             document = json.loads((state / FILE_NAME).read_text(encoding="utf-8"))
-            os.kill(document["pid"], 0)
-        except (FileNotFoundError, ProcessLookupError) as error:
-            raise NoPlatformError(
-                "no local platform is running: start one with `make up`"
-            ) from error
+        except FileNotFoundError:
+            document = None
+        if document is None or not psutil.pid_exists(document["pid"]):
+            raise NoPlatformError("no local platform is running: start one with `make up`")
         endpoint = Endpoint(
             document["endpoint"],
             document["region"],
