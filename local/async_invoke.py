@@ -149,7 +149,7 @@ class AsyncInvoke:
             outcome = await self._attempt(event)
             if outcome is not None:
                 attempts.made += 1
-                if outcome.function_error is None:
+                if outcome.succeeded:
                     await self._tell_success(event, settings, outcome, attempts)
                     return
                 if attempts.retries >= settings.maximum_retries:

@@ -15,7 +15,7 @@ from local.endpoint import Endpoint
 from local.failure_destination import SnsOrSqs
 from local.invocation import Invoke
 from local.queue_mapping import QueueMapping
-from local.stream_mapping import StreamMapping
+from local.stream_mapping import Place, StreamMapping
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class EventSourceMappings:
         self._endpoint = endpoint
         self._invoke = invoke
         self._running: dict[str, _Running] = {}
+        # A changed or disabled mapping goes on where it was; a deleted one is forgotten.
+        self._places: dict[str, dict[str, Place]] = {}
 
     def wake(self) -> None:
         """Look at the streams now; the front door calls it after a write to DynamoDB."""
@@ -81,6 +83,8 @@ class EventSourceMappings:
         await self._stop(
             [key for key, run in self._running.items() if wanted.get(key) != run.description]
         )
+        known = {mapping["UUID"] for mapping in listed["EventSourceMappings"]}
+        self._places = {key: places for key, places in self._places.items() if key in known}
         for key, description in wanted.items():
             if key not in self._running:
                 mapping = self._make(description, aws, destination)
@@ -98,10 +102,13 @@ class EventSourceMappings:
         raise ValueError(f"the local platform has no event source mapping for {service}")
 
     async def _stop(self, keys: list[str]) -> None:
-        tasks = [self._running.pop(key).task for key in keys]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        stopped = {key: self._running.pop(key) for key in keys}
+        for running in stopped.values():
+            running.task.cancel()
+        await asyncio.gather(*(run.task for run in stopped.values()), return_exceptions=True)
+        for key, running in stopped.items():
+            if isinstance(running.mapping, StreamMapping):
+                self._places[key] = running.mapping.places
 
 
 async def _report_end(mapping: StreamMapping | QueueMapping, source: str) -> None:

@@ -8,10 +8,10 @@ import asyncio
 import json
 import logging
 import time
-import uuid
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from local.aws_json import AwsCallError, AwsJson
@@ -19,6 +19,7 @@ from local.batch_item_failures import BatchReport, read_report
 from local.event_filter import EventFilter
 from local.failure_destination import FailureDestination
 from local.invocation import Invoke, InvokeOutcome
+from local.stream_failure import failure_record
 from local.stream_shard import Batch, Discarded, RetryPolicy, Shard, StreamRecord
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,14 @@ READ_AHEAD = 1_000
 # A shard is listed anew this often, for one that appeared.
 SHARDS_SECONDS = 10.0
 TRIMMED = "TrimmedDataAccessException"
-THROTTLED = 429
-SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a shard to go on reading."""
+
+    iterator_type: str
+    sequence_number: str
 
 
 class StreamMapping:
@@ -44,8 +51,18 @@ class StreamMapping:
         aws: AwsJson,
         invoke: Invoke,
         destination: FailureDestination,
-        poll_seconds: float = POLL_SECONDS,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
+        """Prepare, but do not read yet.
+
+        Args:
+            mapping: The description of the mapping.
+            aws: Reads the stream.
+            invoke: Invokes the function.
+            destination: Takes what is given up on.
+            places: Where an earlier run of the same mapping got to, by shard. A mapping
+                that was changed or disabled goes on from there, as in AWS.
+        """
         self._stream: str = mapping["EventSourceArn"]
         self._function: str = mapping["FunctionArn"]
         self._start: str = mapping.get("StartingPosition", "LATEST")
@@ -58,23 +75,32 @@ class StreamMapping:
         self._aws = aws
         self._invoke = invoke
         self._destination = destination
-        self._poll_seconds = poll_seconds
-        self._woken: dict[str, asyncio.Event] = {}
+        self._came_from = dict(places or {})
+        self._shards: dict[str, _ReadShard] = {}
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Where the next run of this mapping has to go on, by shard."""
+        reached = {shard_id: shard.place() for shard_id, shard in self._shards.items()}
+        return self._came_from | {key: place for key, place in reached.items() if place}
 
     def wake(self) -> None:
         """Look at the stream now: something was written."""
-        for woken in self._woken.values():
-            woken.set()
+        for shard in self._shards.values():
+            shard.woken.set()
 
     async def run(self) -> None:
         """Process every shard until cancelled."""
         start = self._start
         async with asyncio.TaskGroup() as shards:
             while True:
-                for shard in await self._list_shards():
-                    if shard not in self._woken:
-                        self._woken[shard] = asyncio.Event()
-                        shards.create_task(self._run_shard(shard, start))
+                for shard_id in await self._list_shards():
+                    if shard_id not in self._shards:
+                        # One lane per concurrent batch; the changes of one item stay in one
+                        # lane, in order.
+                        lanes = [_Lane(self, shard_id) for _ in range(self._factor)]
+                        self._shards[shard_id] = shard = _ReadShard(shard_id, start, lanes)
+                        shards.create_task(self._run_shard(shard))
                 # A shard that appears later is read from its beginning, or records between
                 # two looks would be lost.
                 start = "TRIM_HORIZON"
@@ -86,25 +112,21 @@ class StreamMapping:
         )
         return [shard["ShardId"] for shard in answer["StreamDescription"]["Shards"]]
 
-    async def _run_shard(self, shard_id: str, start: str) -> None:
-        # One lane per concurrent batch; the records of one item stay in one lane, in order.
-        lanes = [_Lane(self, shard_id) for _ in range(self._factor)]
+    async def _run_shard(self, shard: "_ReadShard") -> None:
         async with asyncio.TaskGroup() as tasks:
-            for lane in lanes:
+            for lane in shard.lanes:
                 tasks.create_task(lane.run())
-            await self._read(shard_id, start, lanes)
+            await self._read(shard)
             # A closed shard: what was read still has to be done.
-            for lane in lanes:
+            for lane in shard.lanes:
                 lane.close()
 
-    async def _read(self, shard_id: str, start: str, lanes: list["_Lane"]) -> None:
-        iterator: str | None = await self._iterator(shard_id, start)
-        last: str | None = None
-        woken = self._woken[shard_id]
+    async def _read(self, shard: "_ReadShard") -> None:
+        iterator: str | None = await self._iterator(shard, self._came_from.get(shard.shard_id))
         while iterator is not None:
-            woken.clear()
-            if max(len(lane) for lane in lanes) >= READ_AHEAD:
-                await asyncio.sleep(self._poll_seconds)
+            shard.woken.clear()
+            if max(len(lane) for lane in shard.lanes) >= READ_AHEAD:
+                await asyncio.sleep(POLL_SECONDS)
                 continue
             try:
                 answer = await self._aws.call_until_answered(
@@ -114,33 +136,32 @@ class StreamMapping:
                     unless=("ExpiredIteratorException", TRIMMED),
                 )
             except AwsCallError:
-                iterator = await self._iterator(shard_id, start, after=last)
+                iterator = await self._iterator(shard, shard.after_last_read())
                 continue
             records = answer["Records"]
             if records:
-                last = records[-1]["dynamodb"]["SequenceNumber"]
-                self._hand_out(records, lanes)
+                shard.last_read = records[-1]["dynamodb"]["SequenceNumber"]
+                self._hand_out(records, shard.lanes)
             iterator = answer.get("NextShardIterator")
             if not records:
-                await _wait(woken, self._poll_seconds)
+                await _wait(shard.woken, POLL_SECONDS)
 
-    async def _iterator(self, shard_id: str, start: str, *, after: str | None = None) -> str:
-        request = {"StreamArn": self._stream, "ShardId": shard_id, "ShardIteratorType": start}
-        if after is not None:
-            request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+    async def _iterator(self, shard: "_ReadShard", place: Place | None) -> str:
+        where = {"StreamArn": self._stream, "ShardId": shard.shard_id}
+        wanted = {"ShardIteratorType": shard.start}
+        if place is not None:
+            wanted = {
+                "ShardIteratorType": place.iterator_type,
+                "SequenceNumber": place.sequence_number,
+            }
         try:
             answer = await self._aws.call_until_answered(
-                "DynamoDBStreams", "GetShardIterator", request, unless=(TRIMMED,)
+                "DynamoDBStreams", "GetShardIterator", where | wanted, unless=(TRIMMED,)
             )
         except AwsCallError:
             # The stream forgot the place, so the oldest record it has is the next one.
-            request = {
-                "StreamArn": self._stream,
-                "ShardId": shard_id,
-                "ShardIteratorType": "TRIM_HORIZON",
-            }
             answer = await self._aws.call_until_answered(
-                "DynamoDBStreams", "GetShardIterator", request
+                "DynamoDBStreams", "GetShardIterator", where | {"ShardIteratorType": "TRIM_HORIZON"}
             )
         iterator: str = answer["ShardIterator"]
         return iterator
@@ -168,8 +189,8 @@ class StreamMapping:
         except Exception:
             logger.exception("%s could not be invoked", self._function)
             return None
-        is_refused = outcome.status_code == THROTTLED or outcome.status_code >= SERVER_ERROR
-        return None if is_refused else outcome
+        # Throttled, failed within Lambda, or no such function (yet): it was not run.
+        return outcome if outcome.status_code == HTTPStatus.OK else None
 
     def report(self, outcome: InvokeOutcome, batch: Batch) -> BatchReport:
         if not self._policy.reports_item_failures:
@@ -201,6 +222,32 @@ class StreamMapping:
         return Shard(self._policy)
 
 
+@dataclass(slots=True)
+class _ReadShard:
+    """How far one shard was read, and who works on what was read."""
+
+    shard_id: str
+    start: str
+    lanes: list["_Lane"]
+    last_read: str | None = None
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def after_last_read(self) -> Place | None:
+        if self.last_read is None:
+            return None
+        return Place("AFTER_SEQUENCE_NUMBER", self.last_read)
+
+    def place(self) -> Place | None:
+        """The oldest record that is not done with, else what comes after the last one."""
+        oldest = [lane.oldest for lane in self.lanes if lane.oldest is not None]
+        # Sequence numbers are numbers, of changing length.
+        return (
+            Place("AT_SEQUENCE_NUMBER", min(oldest, key=int))
+            if oldest
+            else (self.after_last_read())
+        )
+
+
 class _Lane:
     """Sends the records it is offered, batch after batch."""
 
@@ -213,6 +260,10 @@ class _Lane:
 
     def __len__(self) -> int:
         return len(self._shard)
+
+    @property
+    def oldest(self) -> str | None:
+        return self._shard.oldest
 
     def offer(self, records: list[StreamRecord]) -> None:
         self._shard.offer(records, time.time())
@@ -250,51 +301,6 @@ class _Lane:
         if discarded is not None:
             await self._mapping.discard(discarded, self._shard_id, outcome)
         return outcome
-
-
-def failure_record(
-    discarded: Discarded,
-    *,
-    stream: str,
-    shard_id: str,
-    function: str,
-    outcome: InvokeOutcome | None,
-    now: float,
-) -> dict[str, Any]:
-    """The message of the Lambda developer guide (services-dynamodb-errors); no record's data."""
-    records = discarded.batch.records
-    response: dict[str, Any] = {}
-    if outcome is not None:
-        response["responseContext"] = {
-            "statusCode": outcome.status_code,
-            "executedVersion": "$LATEST",
-            "functionError": outcome.function_error,
-        }
-    return {
-        "requestContext": {
-            "requestId": str(uuid.uuid4()),
-            "functionArn": function,
-            "condition": discarded.reason.value,
-            "approximateInvokeCount": discarded.batch.invoke_count,
-        },
-        **response,
-        "version": "1.0",
-        "timestamp": _timestamp(now, "milliseconds"),
-        "DDBStreamBatchInfo": {
-            "shardId": shard_id,
-            "startSequenceNumber": records[0].sequence_number,
-            "endSequenceNumber": records[-1].sequence_number,
-            "approximateArrivalOfFirstRecord": _timestamp(records[0].created_at, "seconds"),
-            "approximateArrivalOfLastRecord": _timestamp(records[-1].created_at, "seconds"),
-            "batchSize": len(records),
-            "streamArn": stream,
-        },
-    }
-
-
-def _timestamp(seconds: float, precision: str) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

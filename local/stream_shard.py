@@ -105,6 +105,13 @@ class Shard:
     def __len__(self) -> int:
         return len(self._unsent) + sum(len(batch.records) for batch in self._batches)
 
+    @property
+    def oldest(self) -> str | None:
+        """The sequence number of the first record that is not done with."""
+        if self._batches:
+            return self._batches[0].records[0].sequence_number
+        return self._unsent[0].sequence_number if self._unsent else None
+
     def offer(self, records: Sequence[StreamRecord], now: float) -> None:
         """Take *records* in, in stream order."""
         if records and not self._unsent:

@@ -10,6 +10,7 @@ import pytest
 
 from local.async_invoke import EVENT_LIMIT_BYTES, AsyncInvoke, EventTooLargeError
 from local.endpoint import Endpoint
+from local.invocation import InvokeOutcome
 from tests.local.aws_fixtures import (
     THROTTLED,
     FakeFunction,
@@ -100,6 +101,20 @@ async def test_a_function_that_recovers_is_not_dead_lettered(ministack: Endpoint
 
     assert len(function.events) == 3
     assert dead_letters.count() == 0
+
+
+async def test_an_invocation_that_lambda_refuses_is_not_taken_for_a_success(
+    ministack: Endpoint,
+) -> None:
+    dead_letters = make_queue(ministack)
+    gone = InvokeOutcome(404, b'{"Message": "Function not found"}')
+    function = FakeFunction(script=[gone] * 3)
+
+    async with running(ministack, function, dead_letters.arn) as invoke:
+        invoke.accept(make_function(ministack), b"{}")
+
+    [message] = dead_letters.receive()
+    assert message["MessageAttributes"]["ErrorCode"]["StringValue"] == "404"
 
 
 async def test_throttling_costs_no_retry(ministack: Endpoint) -> None:

@@ -270,6 +270,39 @@ async def test_the_changes_of_one_item_stay_in_order_when_batches_run_in_paralle
     assert seen == {job_id: ["1", "2", "3"] for job_id in "abcd"}
 
 
+async def test_a_changed_mapping_goes_on_where_it_was(ministack: Endpoint) -> None:
+    table, stream = make_table(ministack)
+    client = client_of(ministack, "lambda")
+    delivered: list[str] = []
+
+    async def invoke(_function: str, payload: bytes) -> InvokeOutcome:
+        event = json.loads(payload)
+        if "b" in job_ids(event) and "change" not in delivered:
+            # Not done with when the mapping is changed.
+            return THROTTLED
+        delivered.extend(job_ids(event))
+        return answered()
+
+    mapping = {
+        "EventSourceArn": stream,
+        "FunctionName": make_function(ministack),
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 1,
+    }
+    put(ministack, table, "a", "b")
+
+    async with polling(ministack, mapping, invoke):
+        await until(lambda: delivered == ["a"])
+        [described] = client.list_event_source_mappings(EventSourceArn=stream)[
+            "EventSourceMappings"
+        ]
+        client.update_event_source_mapping(UUID=described["UUID"], BatchSize=2)
+        delivered.append("change")
+        await until(lambda: "b" in delivered)
+
+    assert delivered == ["a", "change", "b"]
+
+
 async def test_messages_that_succeed_leave_the_queue_and_a_reported_failure_comes_back(
     ministack: Endpoint,
 ) -> None:
