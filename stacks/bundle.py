@@ -138,7 +138,8 @@ class Bundle:
                 *("--python", sys.executable, "--python-version", self.target.python),
                 *platform,
                 *("--require-hashes", "--only-binary", ":all:"),
-                *("--no-compile-bytecode", "--link-mode", "copy"),
+                # Whatever the caller's own settings of uv are, the bundle is the same.
+                *("--no-config", "--link-mode", "copy"),
             ],
         )
 

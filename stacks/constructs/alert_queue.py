@@ -83,6 +83,7 @@ class AlertQueue(Construct):
             topic=source.topic,
             protocol=sns.SubscriptionProtocol.SQS,
             endpoint=self.queue.queue_arn,
+            dead_letter_queue=self.dead_letters,
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(

@@ -1,0 +1,243 @@
+"""A bundle is made for the machine that runs it, and again only when something has changed."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aws_cdk import Stack
+
+from stacks import bundle as bundling
+from stacks.bundle import Bundle, BundleError, Interpreter, find_interpreter
+from stacks.constructs.function_bundle import function_bundle
+from stacks.stages import DEV, LOCAL, BundleTarget
+from tests.stacks.synthesis import new_app
+
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The flags word of bytecode that carries its source's hash and never looks at it.
+# https://peps.python.org/pep-0552/
+UNCHECKED_HASH = (1).to_bytes(4, "little")
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the bundles of these tests are kept."""
+    return tmp_path_factory.mktemp("bundles")
+
+
+@pytest.fixture(scope="session")
+def local_jobs(bundles: Path) -> Path:
+    """The bundle of `functions/jobs` for this machine."""
+    return Bundle("jobs", LOCAL.bundle, find_interpreter(LOCAL.bundle.python)).build(bundles)
+
+
+@pytest.fixture(scope="session")
+def lambda_alerts(bundles: Path) -> Path:
+    """The bundle of `functions/alerts` for Lambda."""
+    return Bundle("alerts", DEV.bundle, find_interpreter(DEV.bundle.python)).build(bundles)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Bundle:
+    """A family with one module and no packages but botocore's models."""
+    functions = tmp_path / "functions"
+    for folder in ("shared", "tiny"):
+        (functions / folder).mkdir(parents=True)
+        (functions / folder / "__init__.py").touch()
+    (functions / "__init__.py").touch()
+    (functions / "tiny" / "work.py").write_text("def handler() -> None: ...\n")
+    (functions / "tiny" / "requirements.txt").touch()
+    (functions / "tiny" / "service-models.txt").write_text("# none\n")
+    return Bundle("tiny", LOCAL.bundle, find_interpreter(THIS_PYTHON), functions)
+
+
+def files(bundle: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(bundle).as_posix(): path.read_bytes()
+        for path in bundle.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_bundle_holds_its_family_the_shared_code_and_no_other_family(local_jobs: Path) -> None:
+    assert {path.name for path in (local_jobs / "functions").iterdir()} >= {"jobs", "shared"}
+    assert not (local_jobs / "functions" / "alerts").exists()
+
+
+def test_a_bundle_carries_only_the_service_models_of_its_family(local_jobs: Path) -> None:
+    kept = {path.name for path in (local_jobs / "botocore" / "data").iterdir() if path.is_dir()}
+
+    assert kept == {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}
+
+
+@pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts"])
+def test_bytecode_is_valid_whatever_the_dates_of_the_files(
+    built: str, request: pytest.FixtureRequest
+) -> None:
+    bundle: Path = request.getfixturevalue(built)
+
+    bytecode = list(bundle.rglob("*.pyc"))
+
+    if built == "lambda_alerts" and find_interpreter(DEV.bundle.python) is None:
+        assert not bytecode
+        return
+    assert len(bytecode) > len(list((bundle / "functions").rglob("*.py")))
+    assert {path.read_bytes()[4:8] for path in bytecode} == {UNCHECKED_HASH}
+
+
+def test_a_bundle_for_this_machine_holds_bytecode_that_this_python_reads(
+    local_jobs: Path,
+) -> None:
+    magic = importlib.util.MAGIC_NUMBER
+
+    assert {path.read_bytes()[:4] for path in local_jobs.rglob("*.pyc")} == {magic}
+
+
+def test_nothing_in_a_bundle_tells_where_it_was_built(local_jobs: Path, bundles: Path) -> None:
+    telling = [
+        name for name, content in files(local_jobs).items() if str(bundles).encode() in content
+    ]
+
+    assert telling == []
+
+
+def test_the_same_sources_make_the_same_bytes(local_jobs: Path, tmp_path: Path) -> None:
+    again = Bundle("jobs", LOCAL.bundle, find_interpreter(LOCAL.bundle.python)).build(tmp_path)
+
+    if again.name != local_jobs.name:
+        pytest.skip("functions/ was edited while the tests ran")
+    assert files(again) == files(local_jobs)
+
+
+def test_an_unchanged_bundle_is_not_built_again(
+    tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_packages(monkeypatch)
+    first = tiny.build(tmp_path / "bundles")
+    monkeypatch.setattr(bundling, "_run", _no_run)
+
+    assert tiny.build(tmp_path / "bundles") == first
+
+
+def test_whatever_shapes_a_bundle_makes_another_one(
+    tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_packages(monkeypatch)
+    family = tiny.functions / "tiny"
+    names = [tiny.build(tmp_path / "bundles").name]
+
+    names += [
+        changed.build(tmp_path / "bundles").name
+        for changed in (
+            replace(tiny, target=BundleTarget("aarch64-manylinux2014", THIS_PYTHON)),
+            replace(tiny, interpreter=None),
+            replace(tiny, interpreter=Interpreter(sys.executable, "another build")),
+        )
+    ]
+    for name, text in (
+        ("work.py", "def handler() -> int: ...\n"),
+        ("requirements.txt", "# another pin\n"),
+        ("service-models.txt", "sns\n"),
+    ):
+        (family / name).write_text(text)
+        names.append(tiny.build(tmp_path / "bundles").name)
+
+    assert len(set(names)) == len(names)
+
+
+def test_two_stages_get_two_bundles_in_one_output_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_packages(monkeypatch)
+    output = tmp_path / "cdk.out"
+    monkeypatch.setattr(Bundle.build, "__defaults__", (tmp_path / "bundles",))
+
+    for stage in (DEV, LOCAL):
+        app = new_app(str(output), bundling=True)
+        stack = Stack(app, f"Any-{stage.name}")
+        function_bundle(stack, "alerts", stage).code.bind(stack)
+        app.synth()
+
+    built = [path for path in output.iterdir() if path.name.startswith("asset.")]
+    assert len(built) == len({"dev", "local"})
+    here = f"cpython-{THIS_PYTHON.replace('.', '')}"
+    with_bytecode_of_this_python = [path for path in built if any(path.rglob(f"*.{here}.pyc"))]
+    assert len(with_bytecode_of_this_python) == 1
+
+
+def test_a_killed_build_is_never_taken_for_a_bundle(
+    tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_packages(monkeypatch)
+    folder = tmp_path / "bundles"
+
+    def killed(_bundle: Bundle, _path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bundle, "_compile", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tiny.build(folder)
+
+    assert not list(folder.iterdir())
+    assert (tiny.build(folder) / "functions" / "tiny" / "work.py").exists()
+
+
+def test_packages_that_cannot_be_installed_end_in_one_clear_error(
+    tiny: Bundle, tmp_path: Path
+) -> None:
+    (tiny.functions / "tiny" / "requirements.txt").write_text("six==1.17.0\n")
+
+    with pytest.raises(BundleError, match=r"installing functions/tiny/requirements.txt did not"):
+        tiny.build(tmp_path / "bundles")
+
+
+def test_a_service_that_botocore_does_not_know_is_named(
+    tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_packages(monkeypatch)
+    (tiny.functions / "tiny" / "service-models.txt").write_text("simple-mail\n")
+
+    with pytest.raises(BundleError, match="names simple-mail, which botocore does not know"):
+        tiny.build(tmp_path / "bundles")
+
+
+def test_an_interpreter_that_does_not_run_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python9.9"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    assert find_interpreter("9.9") is None
+
+
+def test_a_missing_interpreter_is_said_in_the_output_of_the_synthesis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack(new_app(bundling=True), "Any")
+    monkeypatch.setattr("stacks.constructs.function_bundle.find_interpreter", lambda _python: None)
+    monkeypatch.setattr(Bundle, "build", lambda _bundle: tmp_path)
+
+    function_bundle(stack, "jobs", DEV)
+
+    [told] = [entry.data for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
+    assert "no Python 3.13 on this machine" in str(told)
+
+
+def _without_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave uv out: what is installed is not what these tests are about."""
+
+    def installed(bundle: Bundle, into: Path) -> None:
+        for service in bundle.service_models():
+            if service != "simple-mail":
+                (into / "botocore" / "data" / service).mkdir(parents=True)
+        (into / "botocore" / "data").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(Bundle, "_install_packages", installed)
+
+
+def _no_run(doing: str, *_args: object, **_kwargs: object) -> None:
+    raise AssertionError(f"{doing} again")

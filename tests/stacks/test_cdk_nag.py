@@ -1,0 +1,176 @@
+"""What cdk-nag's packs say about the stacks, and why some of it is as it should be."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+from constructs import IConstruct
+
+from app import durable_jobs
+from stacks.stages import PROD
+from tests.stacks.synthesis import new_app
+
+FUNCTIONS = (
+    "Alerts-prod/SlackNotifier",
+    "Jobs-prod/Dispatcher",
+    "Jobs-prod/Recorder",
+    "Jobs-prod/Watchdog",
+    "Jobs-prod/SendEmail",
+)
+PARAMETERS = "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/durable-jobs/prod"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A finding that is as it should be at these places and below, and why."""
+
+    rule: str
+    at: tuple[str, ...]
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The rule as CDK calls it, with its pack in front."""
+        return f"{self.rule.partition('-')[0]}::{self.rule}"
+
+
+ACKNOWLEDGED = (
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::*]",
+        FUNCTIONS,
+        "X-Ray's two actions take no resource.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Action::kms:GenerateDataKey*]",
+        FUNCTIONS[1:],
+        "SNS asks for either of the two ways to make a data key; both are on one key.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::<SendEmailFunctionAE964FDF.Arn>:*]",
+        ("Jobs-prod/SendEmail", "Jobs-prod/OperatorPolicy"),
+        "The ARN of an execution carries the version's number and a random id.",
+    ),
+    Acknowledged(
+        f"AwsSolutions-IAM5[Resource::{PARAMETERS}/job-types/*]",
+        ("Jobs-prod/Dispatcher", "Jobs-prod/Watchdog"),
+        "Job types are registered by stacks that come later.",
+    ),
+    Acknowledged(
+        f"AwsSolutions-IAM5[Resource::{PARAMETERS}/job-limits/*]",
+        ("Jobs-prod/Dispatcher",),
+        "Job types are registered by stacks that come later.",
+    ),
+    Acknowledged(
+        f"AwsSolutions-IAM5[Resource::{PARAMETERS}/*]",
+        ("Jobs-prod/OperatorPolicy",),
+        "Operators look at what a stage publishes, job types of later stacks included.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::<PayloadsBucket1715615A.Arn>/payloads/*]",
+        ("Jobs-prod/SendEmail", "Jobs-prod/ProducerPolicy"),
+        "The key of a payload is made of the job's id and the payload's digest.",
+    ),
+    Acknowledged(
+        "AwsSolutions-L1",
+        FUNCTIONS,
+        "The design runs Python 3.13: the durable SDK is tested with it and it is supported.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaLatestVersion",
+        FUNCTIONS,
+        "The same, for the same reason.",
+    ),
+    Acknowledged(
+        "AwsSolutions-S1",
+        ("Jobs-prod/Payloads",),
+        "Access is seen in CloudTrail's data events; a bucket of logs would need its own upkeep.",
+    ),
+    Acknowledged(
+        "Serverless-SNSRedrivePolicy",
+        ("Alerts-prod/Operators",),
+        "An e-mail cannot be redriven, and what it tells of stays on in the alarm's state.",
+    ),
+    Acknowledged(
+        "Serverless-SQSRedrivePolicy",
+        ("Alerts-prod/AlertQueue/DeadLetters",),
+        "It is the dead-letter queue; an alarm watches it.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
+        ("Alerts-prod/SlackNotifier", "Jobs-prod/Dispatcher"),
+        "Invoked by their mappings only, never asynchronously: the queue and the stream keep the"
+        " messages.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaEventSourceMappingDestination",
+        ("Alerts-prod/SlackNotifier",),
+        "A mapping of SQS has no destination; the queue's own dead-letter queue takes its part.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaAsyncFailureDestination",
+        ("Jobs-prod/SendEmail",),
+        "Durable functions support dead letters and no destinations.",
+    ),
+    Acknowledged(
+        "Serverless-EventBusDLQ",
+        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule"),
+        "An alarm watches failed deliveries, and the watchdog's next run makes up for a lost one.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    rule: str
+    path: str
+
+    def is_explained_by(self, acknowledged: Acknowledged, place: str) -> bool:
+        return self.rule == acknowledged.rule and f"{self.path}/".startswith(f"{place}/")
+
+
+def checked() -> cdk.App:
+    """The app with both packs; the stage with the most protection and no exceptions."""
+    app = new_app()
+    durable_jobs(app, PROD)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(), ServerlessChecks())
+    return app
+
+
+@pytest.fixture(scope="module")
+def findings() -> set[Finding]:
+    """What the packs find where nothing is acknowledged."""
+    app = checked()
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    report = json.loads((Path(app.outdir) / "validation-report.json").read_text())
+    return {
+        Finding(violation["ruleName"], construct["constructPath"])
+        for pack in report["pluginReports"]
+        for violation in pack["violations"]
+        for construct in violation["violatingConstructs"]
+    }
+
+
+def test_nothing_is_found_that_is_not_explained() -> None:
+    app = checked()
+    for acknowledged in ACKNOWLEDGED:
+        for place in acknowledged.at:
+            construct: IConstruct = app
+            for child in place.split("/"):
+                construct = construct.node.find_child(child)
+            cdk.Validations.of(construct).acknowledge(
+                cdk.Acknowledgment(id=acknowledged.id, reason=acknowledged.reason)
+            )
+
+    app.synth()
+
+
+@pytest.mark.parametrize("acknowledged", ACKNOWLEDGED, ids=lambda found: found.rule)
+def test_every_acknowledgement_still_explains_a_finding_wherever_it_stands(
+    findings: set[Finding], acknowledged: Acknowledged
+) -> None:
+    for place in acknowledged.at:
+        assert any(finding.is_explained_by(acknowledged, place) for finding in findings)

@@ -1,0 +1,168 @@
+"""Who is woken, by what, and where they are sent."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from stacks.stages import DEV
+from tests.stacks.synthesis import REPOSITORY, Templates
+
+JOB_METRICS = {
+    "DurableExecutionFailed",
+    "DurableExecutionTimedOut",
+    "DurableExecutionOperations",
+    "DurableExecutionStorageWrittenBytes",
+    "AsyncEventsDropped",
+    "DeadLetterErrors",
+    "Throttles",
+    "Errors",
+}
+
+
+def alarms(templates: Templates) -> dict[str, dict[str, Any]]:
+    return {
+        logical_id: alarm
+        for template in templates
+        for logical_id, alarm in template.of_type("AWS::CloudWatch::Alarm").items()
+    }
+
+
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics an alarm reads, whether directly or in an expression."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m]
+
+
+def watched(templates: Templates, resource: str) -> set[str]:
+    """The metrics that are watched of a resource, by a text in its name."""
+    return {
+        metric["MetricName"]
+        for alarm in alarms(templates).values()
+        for metric in metrics_of(alarm)
+        if any(resource in json.dumps(d["Value"]) for d in metric["Dimensions"])
+    }
+
+
+def anchors() -> set[str]:
+    """The anchors that GitHub makes of the runbook's headings."""
+    text = (REPOSITORY / "docs" / "runbook.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(templates: Templates) -> set[str]:
+    descriptions = [alarm["AlarmDescription"] for alarm in alarms(templates).values()]
+    found = [re.search(re.escape(DEV.runbook_url) + r"#([a-z-]+)$", d) for d in descriptions]
+    return {link[1] for link in found if link}
+
+
+def test_every_alarm_tells_of_trouble_and_of_its_end(dev: Templates) -> None:
+    for alarm in alarms(dev).values():
+        assert alarm["AlarmActions"]
+        assert alarm["OKActions"] == alarm["AlarmActions"]
+
+
+def test_every_alarm_says_what_happened_and_which_page_to_open(dev: Templates) -> None:
+    for alarm in alarms(dev).values():
+        assert re.fullmatch(r"[A-Z].+\. What to do: https://\S+#[a-z-]+", alarm["AlarmDescription"])
+
+
+def test_every_link_lands_on_a_section_of_the_runbook(dev: Templates) -> None:
+    assert links(dev) <= anchors()
+
+
+def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
+    text = (REPOSITORY / "docs" / "runbook.md").read_text()
+    on_alarms = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
+
+    assert {heading.lower().replace(" ", "-") for heading in on_alarms} == links(dev)
+
+
+def test_a_job_type_is_watched_in_every_way_it_can_go_wrong(dev: Templates) -> None:
+    assert watched(dev, "SendEmailFunction") == JOB_METRICS
+
+
+def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates) -> None:
+    durable = [
+        metric
+        for alarm in alarms(dev).values()
+        for metric in metrics_of(alarm)
+        if metric["MetricName"].startswith("DurableExecution")
+    ]
+
+    assert durable
+    for metric in durable:
+        assert [dimension["Name"] for dimension in metric["Dimensions"]] == ["FunctionName"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "metrics"),
+    [
+        ("DispatcherFunction", {"IteratorAge", "Errors", "Throttles"}),
+        ("RecorderFunction", {"Errors", "Throttles", "AsyncEventsDropped", "DeadLetterErrors"}),
+        ("WatchdogFunction", {"Errors", "Invocations", "AsyncEventsDropped", "DeadLetterErrors"}),
+        ("SlackNotifierFunction", {"Errors", "Throttles"}),
+        ("JobTable", {"ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors"}),
+        ("DeadLettersTopic", {"NumberOfNotificationsFailed"}),
+        ("AlarmsTopic", {"NumberOfNotificationsFailed"}),
+        ("EndedBadly", {"FailedInvocations"}),
+    ],
+)
+def test_each_part_of_the_system_is_watched(
+    dev: Templates, resource: str, metrics: set[str]
+) -> None:
+    assert watched(dev, resource) == metrics
+
+
+def test_the_alert_queue_is_watched_for_age_and_depth(dev: Templates) -> None:
+    assert watched(dev, "AlertQueue") == {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+    }
+
+
+def test_throttles_of_the_indexes_count_as_the_table_s(dev: Templates) -> None:
+    [alarm] = [a for i, a in alarms(dev).items() if i.startswith("JobTableThrottled")]
+
+    indexes = {
+        dimension["Value"]
+        for metric in metrics_of(alarm)
+        for dimension in metric["Dimensions"]
+        if dimension["Name"] == "GlobalSecondaryIndexName"
+    }
+    assert indexes == {"by-type", "open-jobs"}
+
+
+def test_no_alarm_reads_a_metric_that_dynamodb_keeps_by_account_only(dev: Templates) -> None:
+    assert "UserErrors" not in json.dumps(list(alarms(dev).values()))
+
+
+def test_silence_alarms_only_where_there_should_be_a_heartbeat(dev: Templates) -> None:
+    breaching = {
+        logical_id
+        for logical_id, alarm in alarms(dev).items()
+        if alarm["TreatMissingData"] == "breaching"
+    }
+
+    assert [logical_id.startswith("WatchdogSilent") for logical_id in breaching] == [True]
+
+
+def test_trouble_on_the_way_to_slack_is_told_by_mail_too(dev: Templates) -> None:
+    by_mail = {
+        re.sub(r"[0-9A-F]{8}$", "", logical_id)
+        for logical_id, alarm in alarms(dev).items()
+        if any("OperatorsTopic" in json.dumps(action) for action in alarm["AlarmActions"])
+    }
+
+    assert by_mail == {
+        "UndeliveredAlerts",
+        "DeadLettersUndelivered",
+        "AlarmsUndelivered",
+        "AlertQueueOld",
+        "AlertQueueDeep",
+        "SlackNotifierErrors",
+        "SlackNotifierThrottled",
+    }

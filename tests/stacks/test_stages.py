@@ -1,0 +1,58 @@
+"""What differs between deployments."""
+
+import dataclasses
+
+import pytest
+
+from stacks.stages import DEV, PROD, STAGES, CustomerKey, UnknownStageError, stage_named
+from tests.stacks.synthesis import Templates, synthesized, without_code
+
+
+def test_an_unknown_stage_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(UnknownStageError, match="no stage 'staging'; there are dev, prod, local"):
+        stage_named("staging")
+
+
+def test_each_stage_has_a_secret_of_its_own() -> None:
+    secrets = [stage.slack_secret_name for stage in STAGES.values()]
+
+    assert len(set(secrets)) == len(STAGES)
+
+
+def test_the_job_table_outlives_its_stack_in_prod(prod: Templates) -> None:
+    table_id, table = prod.jobs.only("AWS::DynamoDB::GlobalTable")
+
+    assert prod.jobs.resources[table_id]["DeletionPolicy"] == "Retain"
+    assert table["Replicas"][0]["DeletionProtectionEnabled"] is True
+
+
+def test_dev_leaves_nothing_behind_but_versions(dev: Templates) -> None:
+    kept = {
+        resource["Type"]
+        for template in dev
+        for resource in template.resources.values()
+        if resource.get("DeletionPolicy") == "Retain"
+    }
+
+    assert kept == {"AWS::Lambda::Version"}
+
+
+def test_two_regions_differ_only_in_the_region() -> None:
+    first = synthesized(PROD, region="eu-west-1")
+    second = synthesized(PROD, region="us-east-1")
+
+    for here, there in zip(first, second, strict=True):
+        # A version's logical id is a digest of the function, its Region included.
+        assert str(without_code(here.body)).replace("eu-west-1", "us-east-1") == str(
+            without_code(there.body)
+        )
+
+
+def test_a_stage_with_a_key_of_its_own_encrypts_the_job_table_with_it() -> None:
+    key = CustomerKey("arn:aws:kms:eu-west-1:111122223333:key/any-key", "eu-west-1")
+
+    jobs = synthesized(dataclasses.replace(DEV, customer_key=key)).jobs
+
+    _, table = jobs.only("AWS::DynamoDB::GlobalTable")
+    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+    assert table["Replicas"][0]["SSESpecification"] == {"KMSMasterKeyId": key.arn}
