@@ -138,9 +138,10 @@ class Bundle:
                 *("--python", sys.executable, "--python-version", self.target.python),
                 *platform,
                 *("--require-hashes", "--only-binary", ":all:"),
-                # Whatever the caller's own settings of uv are, the bundle is the same.
-                *("--no-config", "--link-mode", "copy"),
+                *("--no-compile-bytecode", "--link-mode", "copy"),
             ],
+            # The caller may have uv compile for its own interpreter; the bundle's is another.
+            {name: value for name, value in os.environ.items() if name != "UV_COMPILE_BYTECODE"},
         )
 
     def _prune(self, bundle: Path) -> None:

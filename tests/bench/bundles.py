@@ -1,5 +1,6 @@
 """P4: what is shipped ÷ what a plain installation of the same requirements would ship."""
 
+import os
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -30,9 +31,14 @@ def _zipped_bytes(folder: Path, archive: Path, skip: Callable[[Path], bool]) -> 
 
 
 def _install_naively(family: str, target: Path) -> None:
-    install = [find_uv_bin(), "pip", "install", "--quiet", "--no-compile-bytecode"]
+    install = [find_uv_bin(), "pip", "install", "--quiet"]
     requirements = ["--require-hashes", "-r", f"functions/{family}/requirements.txt"]
-    subprocess.run([*install, "--target", str(target), *requirements], cwd=REPOSITORY, check=True)
+    subprocess.run(
+        [*install, "--target", str(target), *requirements],
+        cwd=REPOSITORY,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "UV_COMPILE_BYTECODE"},
+    )
 
 
 def bundle_figures(functions: list[BuiltFunction], scratch: Path) -> Iterator[Figure]:
