@@ -27,12 +27,12 @@ DELIVERY_UNKNOWN = "delivery_unknown"
 
 _RED, _YELLOW, _GREEN, _WHITE = "🔴", "🟡", "🟢", "⚪"
 
-_SECTION_JOB = "a-job-failed"
-_SECTION_DELIVERY = "delivery-unknown"
-_SECTION_REFUSED = "a-start-was-refused"
-_SECTION_STREAM = "stream-records-given-up"
-_SECTION_EVENT = "an-event-was-lost"
-_SECTION_UNKNOWN = "unknown-message"
+# Sections of docs/runbook.md, as its headings become anchors.
+_SECTION_JOB = "job-failed"
+_SECTION_TIMED_OUT = "job-timed-out"
+_SECTION_STOPPED = "stopping-a-job"
+_SECTION_STREAM = "dispatcher-falls-behind"
+_SECTION_EVENT = "recorder-fails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +77,12 @@ _BY_SITUATION = {
         "Start refused",
         "A start of this job was turned away. The job itself is as its row says: nothing was done"
         " and nothing was lost. Look at the producer that sent the start.",
-        _SECTION_REFUSED,
     ),
     Situation.UNSETTLED: _Words(
         _YELLOW,
         "Start failed",
         "An execution of this job failed, but the row shows no end of it: another execution has"
         " the job, or the watchdog is about to put it right. Look again in a few minutes.",
-        _SECTION_REFUSED,
     ),
     Situation.RETRIED: _Words(
         _YELLOW,
@@ -99,10 +97,16 @@ _BY_SITUATION = {
 }
 _BY_STATUS = {
     JobStatus.TIMED_OUT: _Words(
-        _RED, "Job timed out", f"The execution ran into its timeout. {_STAYS}"
+        _RED,
+        "Job timed out",
+        f"The execution ran into its timeout. {_STAYS}",
+        _SECTION_TIMED_OUT,
     ),
     JobStatus.CANCELLED: _Words(
-        _YELLOW, "Job stopped", f"An operator stopped the execution. {_STAYS}"
+        _YELLOW,
+        "Job stopped",
+        f"An operator stopped the execution. {_STAYS}",
+        _SECTION_STOPPED,
     ),
 }
 _BY_ERROR = {
@@ -112,7 +116,6 @@ _BY_ERROR = {
         "Nobody knows whether the mail went out: the answer of the mail service was lost, and the"
         " job asked to stop in that case. Ask the recipient or the mail service first: a retry"
         " sends again.",
-        _SECTION_DELIVERY,
     ),
 }
 
@@ -309,7 +312,7 @@ def _unknown_notice(message: UnknownMessage, around: Surroundings) -> Notice:
             Fact("Shape", message.shape),
             *_shared_facts(message.origin, around),
         ),
-        links=_links(("Runbook", _runbook(around, _SECTION_UNKNOWN))),
+        links=_links(("Runbook", around.runbook_url)),
     )
 
 

@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from functions.alerts.fingerprint import fingerprint, normalised
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Notice, Sightings
 from functions.alerts.wording import Surroundings, notice
-from functions.shared.job import JobError, JobStatus
+from functions.shared.job import RETRYABLE, JobError, JobStatus
 from tests.functions.alerts.fakes import NOW, any_job, ended
 from tests.functions.alerts.messages import (
     EXECUTION_ARN,
@@ -22,6 +24,7 @@ from tests.functions.alerts.messages import (
     stream_failure_message,
 )
 
+RUNBOOK_FILE = Path(__file__).parents[3] / "docs" / "runbook.md"
 SIGHTINGS = Sightings(3, "2026-01-31T08:00:00.000Z", "2026-01-31T09:00:05.000Z")
 
 
@@ -99,7 +102,24 @@ def test_a_doubtful_mail_is_told_as_doubtful() -> None:
     told = said(dead_letter_body(), ended(error=JobError("delivery_unknown", "lost")))
 
     assert told.advice.startswith("Nobody knows whether the mail went out")
-    assert told.links[-1].url == f"{RUNBOOK}#delivery-unknown"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(said(dead_letter_body(), ended(status)) for status in sorted(RETRYABLE)),
+        said(dead_letter_body(), Finding(situation=Situation.REFUSED)),
+        said(sns_envelope(stream_failure_message())),
+        said(sns_envelope(status_event())),
+    ],
+    ids=lambda told: told.title,
+)
+def test_the_runbook_has_the_section_that_an_alert_leads_to(told: Notice) -> None:
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK_FILE.read_text(), re.MULTILINE)
+
+    section = told.links[-1].url.removeprefix(f"{RUNBOOK}#")
+
+    assert section in {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_a_refused_start_offers_no_retry_of_a_job_that_did_not_fail() -> None:
