@@ -99,6 +99,10 @@ app = typer.Typer(
 )
 
 
+# Wide enough for the longest id beside the longest type.
+_PIPE_WIDTH = 120
+
+
 @dataclass(frozen=True)
 class Target:
     """The stage that the commands work on; nothing is looked up before it is needed."""
@@ -231,9 +235,8 @@ def list_jobs(
         _say("no such jobs" if status or job_type else "no jobs yet")
         return
     console = _out()
-    # In a pipe nothing is too wide.
-    width = console.width if console.is_terminal else sys.maxsize
-    console.print(jobs_table(jobs, datetime.now(UTC), width), soft_wrap=True)
+    width = console.width if console.is_terminal else _PIPE_WIDTH
+    console.print(jobs_table(jobs, datetime.now(UTC), width), width=width, crop=False)
     if len(jobs) == limit:
         _say(f"the newest {limit}; --limit shows more")
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,7 @@ class Connection:
         """The Region and credentials that the AWS command line would use."""
         environ = os.environ if environ is None else environ
         # boto3 reads AWS_DEFAULT_REGION only; AWS's other tools read this one first.
-        return cls(region=environ.get("AWS_REGION"))
+        return cls(region=environ.get("AWS_REGION") or None)
 
     @classmethod
     def to_platform(cls, directory: Path) -> Self:
@@ -89,32 +90,32 @@ class Connection:
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("dynamodb", **self._options)
 
     @cached_property
     def s3(self) -> "S3Client":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("s3", **self._options)
 
     @cached_property
     def ssm(self) -> "SSMClient":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("ssm", **self._options)
 
     @cached_property
     def lambda_(self) -> "LambdaClient":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("lambda", **self._options)
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("cloudformation", **self._options)
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        with aws_errors_as_ours():
+        with _unusable_settings_as_ours():
             return self._session.client("sqs", **self._options)
 
     @property
@@ -135,3 +136,13 @@ class Connection:
     @property
     def _options(self) -> dict[str, Any]:
         return {"endpoint_url": self.endpoint_url, "config": _CONFIG}
+
+
+@contextmanager
+def _unusable_settings_as_ours() -> Iterator[None]:
+    with aws_errors_as_ours():
+        try:
+            yield
+        except ValueError as error:  # how botocore says that a Region makes no address
+            reason = str(error).rstrip(".")
+            raise UnreachableError(f"{reason}: check AWS_REGION and AWS_ENDPOINT_URL") from error
