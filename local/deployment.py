@@ -78,8 +78,7 @@ class Deployment:
         )
         said: list[str] = []
         try:
-            assert process.stdout is not None
-            async for line in process.stdout:
+            while process.stdout and (line := await process.stdout.readline()):
                 said.append(line.decode(errors="replace").rstrip())
                 if _is_progress(said[-1]):
                     sys.stdout.write(said[-1] + "\n")

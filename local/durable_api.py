@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aws_durable_execution_sdk_python.lambda_service import OperationStatus
+from aws_durable_execution_sdk_python.lambda_service import ErrorObject, OperationStatus
 from aws_durable_execution_sdk_python_testing.exceptions import (
     AwsApiException,
     IllegalStateException,
@@ -19,7 +19,6 @@ from aws_durable_execution_sdk_python_testing.execution import Execution
 from aws_durable_execution_sdk_python_testing.model import (
     CheckpointDurableExecutionRequest,
     SendDurableExecutionCallbackFailureRequest,
-    StopDurableExecutionRequest,
 )
 from aws_durable_execution_sdk_python_testing.token import CallbackToken
 from botocore.utils import parse_timestamp
@@ -140,8 +139,9 @@ class DurableApi:
         return answer
 
     def _stop(self, arn: str, body: bytes) -> Answer:
-        stop = StopDurableExecutionRequest.from_dict({**_json(body), "DurableExecutionArn": arn})
-        answer: Answer = self._engine.stop_execution(arn, stop.error).to_dict()
+        # The body is the error itself, and may be missing.
+        error = ErrorObject.from_dict(_json(body)) if body else None
+        answer: Answer = self._engine.stop_execution(arn, error).to_dict()
         return answer
 
     def _succeed(self, callback_id: str, body: bytes) -> Answer:

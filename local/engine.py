@@ -51,7 +51,8 @@ from local.refusals import UNQUALIFIED_MESSAGE, AwsError
 
 # Lambda backs off and retries until the execution times out; here it starts short enough
 # for a test and grows so that a crash loop leaves the machine alone.
-FIRST_RETRY_SECONDS = 0.2
+FIRST_RETRY_SECONDS = 0.1
+RETRY_GROWTH = 1.5
 MAX_RETRY_SECONDS = 10.0
 
 # Two cores run a handful of handlers at once; a thousand at once would each get a process.
@@ -198,7 +199,7 @@ class Engine(Executor):
             return
         execution.consecutive_failed_invocation_attempts += 1
         self._store.save(execution)
-        delay = min(FIRST_RETRY_SECONDS * 2 ** min(attempts, 16), MAX_RETRY_SECONDS)
+        delay = min(FIRST_RETRY_SECONDS * RETRY_GROWTH ** min(attempts, 32), MAX_RETRY_SECONDS)
         self._invoke_execution(arn, delay=delay)
 
     def _apply_timeout(self, execution_arn: str, error: ErrorObject) -> None:

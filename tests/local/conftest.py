@@ -7,6 +7,8 @@ import pytest
 
 from local.endpoint import Endpoint
 from local.ministack import MiniStack
+from local.platform import Platform, PlatformSettings, running_platform
+from tests.local.deployed_stack import DeployedStack
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,16 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     state: Path = tmp_path_factory.mktemp("ministack")
     with MiniStack(state) as started:
         yield started.endpoint
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A whole platform with nothing deployed to it."""
+    with running_platform(PlatformSettings(state=tmp_path_factory.mktemp("platform"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def deployed(platform: Platform) -> DeployedStack:
+    """The platform with the tests' stack on it; tests keep apart by names of executions."""
+    return DeployedStack.deploy(platform.endpoint)
