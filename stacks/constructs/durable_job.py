@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -137,6 +137,9 @@ class DurableJob(Construct):
                 # Executions in flight are pinned to their version.
                 removal_policy=RemovalPolicy.RETAIN
             ),
+        )
+        Annotations.of(self.function).acknowledge_info(
+            "aws-lambda:Function.DurableConfig", "It is durable from its creation on."
         )
         platform.dead_letters.grant_publish(self.role)
         platform.table.grant(self.role, "dynamodb:GetItem", "dynamodb:UpdateItem")

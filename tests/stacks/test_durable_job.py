@@ -216,7 +216,7 @@ def other_stack(**props: Any) -> tuple[cdk.App, DurableJobs, cdk.Stack, DurableJ
     app = new_app()
     stacks = durable_jobs(app, DEV)
     workflows = cdk.Stack(app, "Workflows-dev")
-    defaults = {
+    defaults: dict[str, Any] = {
         "stage": DEV,
         "job_type": "any-job-type",
         "bundle": function_bundle(workflows, "jobs", DEV),
