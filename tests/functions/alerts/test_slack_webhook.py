@@ -267,3 +267,14 @@ def test_the_webhook_is_in_no_error_and_no_log_line(
     assert bool(shown) == (answer != 200)
     assert SECRET_PATH not in caplog.text
     assert SECRET_PATH not in "".join(shown)
+
+
+def test_an_address_that_cannot_be_parsed_is_not_quoted(
+    webhook: SlackWebhook, secrets: FakeSecrets
+) -> None:
+    secrets.url = f"https://[oops{SECRET_PATH}first"
+
+    with pytest.raises(SlackDownError) as down:
+        post(webhook)
+
+    assert SECRET_PATH not in str(down.value)
