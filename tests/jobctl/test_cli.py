@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any, NoReturn
 
 import pytest
@@ -289,6 +290,26 @@ class TestLookAfter:
 
         assert result.exit_code == 0
         assert "status     completed" in result.stdout
+
+    def test_on_a_terminal_a_watched_job_moves_in_place(
+        self,
+        jobctl: Jobctl,
+        table: JobTable,
+        on_each_look: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        on_each_look(
+            lambda: claim(table), lambda: progress(table), lambda: sleep(0.2), lambda: fail(table)
+        )
+
+        result = jobctl("watch", "job-1")
+
+        assert result.exit_code == 1
+        assert "3/10 mails" in result.stdout
+        assert "\x1b[" in result.stdout
+        assert "mail_rejected in step send-mail" in result.stdout
+        assert result.stderr == ""
 
     def test_a_failed_job_is_retried(self, jobctl: Jobctl, table: JobTable) -> None:
         claim(table)
