@@ -1,0 +1,112 @@
+"""What a recorded AWS call needs: its IAM actions, each on the resource it names.
+
+The service authorization reference is the source of the actions:
+https://docs.aws.amazon.com/service-authorization/latest/reference/
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.privileges.policies import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The account and Region that the calls were made in."""
+
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as the local platform recorded it; *app* is the function that made it."""
+
+    app: str
+    service: str
+    operation: str
+    resources: Mapping[str, Any]
+
+
+def needed_by(call: Call, place: Place) -> list[Permission]:
+    """Raises KeyError for a service or an operation that nobody has mapped yet."""
+    return list(_SERVICES[call.service](call, place))
+
+
+def _dynamodb(call: Call, place: Place) -> Iterator[Permission]:
+    if call.operation == "TransactWriteItems":
+        # A transaction is authorized as the writes in it.
+        for item in call.resources["TransactItems"]:
+            table = place.arn("dynamodb", f"table/{item['TableName']}")
+            yield Permission(f"dynamodb:{_WRITES[item['Operation']]}", table)
+        return
+    table = place.arn("dynamodb", f"table/{call.resources['TableName']}")
+    index = call.resources.get("IndexName")
+    yield Permission(f"dynamodb:{call.operation}", f"{table}/index/{index}" if index else table)
+
+
+_WRITES = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def _lambda(call: Call, place: Place) -> Iterator[Permission]:
+    execution = call.resources.get("DurableExecutionArn")
+    if execution is not None:
+        yield Permission(f"lambda:{call.operation}", execution)
+        return
+    function = call.resources["FunctionName"]
+    if not function.startswith("arn:"):
+        function = place.arn("lambda", f"function:{function}")
+    action = "InvokeFunction" if call.operation == "Invoke" else call.operation
+    yield Permission(f"lambda:{action}", function)
+
+
+def _s3(call: Call, _place: Place) -> Iterator[Permission]:
+    resource = f"arn:aws:s3:::{call.resources['Bucket']}/{call.resources['Key']}"
+    yield Permission(f"s3:{call.operation}", resource)
+
+
+def _secretsmanager(call: Call, _place: Place) -> Iterator[Permission]:
+    secret = call.resources["SecretId"]
+    # The ARN of a secret ends with six characters that AWS made up.
+    yield Permission(f"secretsmanager:{call.operation}", f"{secret}-a1b2c3")
+
+
+def _sesv2(call: Call, place: Place) -> Iterator[Permission]:
+    identity = f"identity/{call.resources['FromEmailAddress']}"
+    yield Permission(f"ses:{call.operation}", place.arn("ses", identity))
+
+
+def _sns(call: Call, _place: Place) -> Iterator[Permission]:
+    yield Permission(f"sns:{call.operation}", call.resources["TopicArn"])
+
+
+def _sqs(call: Call, place: Place) -> Iterator[Permission]:
+    queue = call.resources["QueueUrl"].rpartition("/")[2]
+    yield Permission(f"sqs:{call.operation}", place.arn("sqs", queue))
+
+
+def _ssm(call: Call, place: Place) -> Iterator[Permission]:
+    yield Permission(
+        f"ssm:{call.operation}", place.arn("ssm", f"parameter{call.resources['Name']}")
+    )
+
+
+_SERVICES: Mapping[str, Callable[[Call, Place], Iterator[Permission]]] = {
+    "dynamodb": _dynamodb,
+    "lambda": _lambda,
+    "s3": _s3,
+    "secretsmanager": _secretsmanager,
+    "sesv2": _sesv2,
+    "sns": _sns,
+    "sqs": _sqs,
+    "ssm": _ssm,
+}
