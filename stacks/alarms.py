@@ -143,6 +143,20 @@ def alarm_on_watchdog(alarms: RunbookAlarms, watchdog: PlainFunction, stage: Sta
         because="The watchdog has not run three times in a row; stuck jobs are not found.",
         page="watchdog-silent",
     )
+    alarms.alarm(
+        "JobsStuck",
+        when=cloudwatch.Metric(
+            namespace="DurableJobs",
+            metric_name="StuckJobs",
+            dimensions_map={"service": watchdog.name, "stage": stage.name},
+            statistic="Maximum",
+            period=stage.watchdog_every,
+        ),
+        at_least=1,
+        periods=3,
+        because="The watchdog finds pending jobs again and again; starting them does not help.",
+        page="jobs-stuck",
+    )
 
 
 def alarm_on_table(alarms: RunbookAlarms, table: JobTable, period: Duration) -> None:

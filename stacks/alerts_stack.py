@@ -80,9 +80,7 @@ class AlertsStack(Stack):
                 names.RUNBOOK_URL: stage.runbook_url,
             },
         )
-        told.grant(
-            self.notifier.role, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"
-        )
+        told.grant(self.notifier.role, "dynamodb:GetItem", "dynamodb:UpdateItem")
         # `grant_read` adds DescribeSecret, which nothing calls.
         self.notifier.role.add_to_principal_policy(
             iam.PolicyStatement(

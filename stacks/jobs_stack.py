@@ -85,7 +85,7 @@ class JobsStack(Stack):
 
     def _publish_names(self, stage: Stage) -> None:
         """Let producers, operators and the notifier find the table and the bucket."""
-        self.table_parameter = ssm.StringParameter(
+        ssm.StringParameter(
             self,
             "JobTableName",
             parameter_name=names.job_table_parameter(stage.name),
@@ -176,7 +176,6 @@ class JobsStack(Stack):
             },
             dead_letters=alerts.dead_letters,
         )
-        self.table.grant(watchdog.role, "dynamodb:GetItem", "dynamodb:UpdateItem")
         self.table.grant_query(watchdog.role, names.OPEN_INDEX)
         self._grant_read_parameters(watchdog.role, f"{names.job_types_path(stage.name)}/*")
         events.Rule(

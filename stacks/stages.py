@@ -82,10 +82,6 @@ class Stage:
         """Where the stage must be; None for wherever the credentials point."""
         return self.customer_key.region if self.customer_key else None
 
-    @property
-    def retains_data(self) -> bool:
-        return self.removal_policy is not RemovalPolicy.DESTROY
-
 
 _RUNBOOK_URL = "https://github.com/example/durable-jobs/blob/main/docs/runbook.md"
 _LAMBDA = BundleTarget(platform="aarch64-manylinux2014", python="3.13")

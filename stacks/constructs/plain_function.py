@@ -48,7 +48,6 @@ class PlainFunction(Construct):
         super().__init__(scope, construct_id)
         execution = ExecutionRole(self, "Execution", stage=stage)
         self.name = name
-        self.timeout = timeout
         self.role = execution.role
         self.function = lambda_.Function(
             self,

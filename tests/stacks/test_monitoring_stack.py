@@ -104,6 +104,7 @@ def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates
         ("DispatcherFunction", {"IteratorAge", "Errors", "Throttles"}),
         ("RecorderFunction", {"Errors", "Throttles", "AsyncEventsDropped", "DeadLetterErrors"}),
         ("WatchdogFunction", {"Errors", "Invocations", "AsyncEventsDropped", "DeadLetterErrors"}),
+        ("watchdog", {"StuckJobs"}),
         ("SlackNotifierFunction", {"Errors", "Throttles"}),
         ("JobTable", {"ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors"}),
         ("DeadLettersTopic", {"NumberOfNotificationsFailed"}),
