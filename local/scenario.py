@@ -96,8 +96,7 @@ class Scenario:
     def __init__(self, endpoint: Endpoint, read_inbox: Callable[[], Inbox]) -> None:
         self._endpoint = endpoint
         self._read_inbox = read_inbox
-        self._client = JobClient.for_stage(
-            STAGE,
+        self._client = JobClient.for_platform(
             Connection(
                 region=endpoint.region,
                 endpoint_url=endpoint.url,

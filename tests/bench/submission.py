@@ -8,19 +8,19 @@ from moto import mock_aws
 
 from jobctl.client import JobClient
 from tests.bench.figure import Figure
-from tests.job_tables import REGION, create_job_table
+from tests.functions.job_table_rows import Rows
 
 
 def submission_figures() -> Iterator[Figure]:
     """Every HTTP request that botocore sends for one `submit`."""
     with mock_aws():
-        dynamodb = boto3.client("dynamodb", region_name=REGION)
-        table_name = create_job_table(dynamodb)
+        dynamodb = boto3.client("dynamodb", region_name="eu-west-1")
+        rows = Rows.create(dynamodb, "jobs")
         requests: list[str] = []
 
         def count(event_name: str, **_: Any) -> None:
             requests.append(event_name)
 
         dynamodb.meta.events.register("before-send", count)
-        JobClient(dynamodb=dynamodb, table_name=table_name).submit("send-email", {"to": "any"})
+        JobClient(dynamodb=dynamodb, table_name=rows.table_name).submit("send-email", {"to": "any"})
     yield Figure(name="P9", what="round trips per submission", value=float(len(requests)), goal=1)
