@@ -1,11 +1,14 @@
 """`make run`: the scenario played on a fresh platform, and shown to a person."""
 
+import html
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -14,6 +17,9 @@ from rich.text import Text
 
 from local.endpoint import Endpoint
 from local.scenario import Inbox, Outcome, Scenario
+
+# Slack's form of a link with a text: <address|text>.
+_LINK = re.compile(r"<[^|<>]+\|([^<>]+)>")
 
 SETTLE_TIMEOUT_SECONDS = 90
 POLL_SECONDS = 0.5
@@ -93,7 +99,9 @@ def _status(outcome: Outcome) -> str:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table("Job", "What was tried", "What became of it", "Mails", "Slack", "As it should")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Job", "What was tried", "What became of it", "Mails", "Slack", "OK"):
+        table.add_column(heading, overflow="fold")
     for outcome in outcomes:
         table.add_row(
             outcome.case.job_id,
@@ -117,8 +125,13 @@ def _slack(messages: Sequence[dict[str, Any]]) -> Group:
 
 
 def _plain(message: dict[str, Any]) -> str:
+    """Block Kit without its marks; the inbox page shows it as Slack would."""
     lines: list[str] = []
     for block in message.get("blocks", []):
-        texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+        texts = [block.get("text"), *block.get("elements", [])]
+        # A field is a title over its value.
+        lines += [": ".join(field["text"].splitlines()) for field in block.get("fields", [])]
         lines += [text["text"] for text in texts if isinstance(text, dict) and "text" in text]
-    return "\n".join(lines) or message.get("text", "")
+    text = "\n".join(lines) or message.get("text", "")
+    text = _LINK.sub(r"\1", text).replace("`", "").replace("*", "")
+    return html.unescape(text)

@@ -29,7 +29,7 @@ def operation_figures() -> Iterator[Figure]:
     with mock_aws():
         rows = Rows.create(boto3.client("dynamodb"), JOB_TABLE)
         # Made on import, its clients must be moto's.
-        send_email = importlib.import_module("functions.jobs.send_email")
+        send_email: Any = importlib.import_module("functions.jobs.send_email")
         sender, send_email.sender = send_email.sender, AnySender()
         try:
             rows.submit(any_job("job-1"))
