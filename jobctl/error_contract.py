@@ -1,7 +1,10 @@
-"""The error contract as a page: `python -m jobctl.error_contract > docs/error-contract.md`."""
+"""The error contract for readers that are no Python program: a page, and a table for Ruby.
 
-import sys
+`python -m jobctl.error_contract` prints both into their places.
+"""
+
 from collections.abc import Iterable
+from pathlib import Path
 
 from functions.shared.error_contract import (
     CONTRACT,
@@ -98,6 +101,14 @@ _NAMED_BY = {
 }
 
 
+_RUBY_OPERATIONS = {
+    "PutObject": Operation.PUT_OBJECT,
+    "PutItem": Operation.PUT_ITEM,
+    # An Event and a synchronous invoke meet the same errors by the same names.
+    "Invoke": Operation.INVOKE_SYNC,
+}
+
+
 def error_contract_page() -> str:
     """The whole page, as Markdown."""
     return "\n".join(_page())
@@ -132,5 +143,35 @@ def _leaves(entry: ContractEntry) -> str:
     return " or ".join("no row" if status is None else f"`{status}`" for status in entry.leaves)
 
 
+def error_kinds_for_ruby() -> str:
+    """Kinds by operation and name, for the answers of AWS that a producer can get."""
+    lines = [
+        "# frozen_string_literal: true",
+        "",
+        "# Printed by `python -m jobctl.error_contract` from functions/shared/error_contract.py.",
+        "module DurableJobs",
+        "  ERROR_KINDS = {",
+    ]
+    for title, operation in _RUBY_OPERATIONS.items():
+        lines.append(f'    "{title}" => {{')
+        lines += [
+            f'      "{name}" => "{entry.kind}",'
+            for entry in CONTRACT
+            if entry.operation is operation and entry.source in {Source.MODEL, Source.COMMON}
+            for name in entry.names
+        ]
+        lines[-1] = lines[-1].removesuffix(",")
+        lines.append("    }.freeze,")
+    lines[-1] = lines[-1].removesuffix(",")
+    return "\n".join([*lines, "  }.freeze", "end", ""])
+
+
+_ROOT = Path(__file__).parents[1]
+PRINTED = {
+    _ROOT / "docs/error-contract.md": error_contract_page,
+    _ROOT / "clients/ruby/lib/durable_jobs/error_contract.rb": error_kinds_for_ruby,
+}
+
 if __name__ == "__main__":
-    sys.stdout.write(error_contract_page())
+    for path, text in PRINTED.items():
+        path.write_text(text())
