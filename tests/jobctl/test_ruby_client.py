@@ -12,7 +12,7 @@ RUBY = shutil.which("ruby")
 
 @pytest.mark.skipif(RUBY is None, reason="no ruby on this machine")
 def test_the_ruby_client_keeps_its_own_promises() -> None:
-    done = subprocess.run(  # noqa: S603  # the project's own tests
+    done = subprocess.run(  # the project's own tests
         [RUBY or "ruby", "-w", "test/test_client.rb"],
         cwd=CLIENT,
         capture_output=True,
