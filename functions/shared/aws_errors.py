@@ -3,7 +3,7 @@
 Throttling, timeouts and 5xx; what was declined once is declined again.
 """
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004  # botocore's
 
 from functions.shared.errors import PermanentError, TransientError
 
@@ -49,7 +49,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, ClientError):
         return is_throttle(error) or is_server_error(error)
-    return isinstance(error, HTTPClientError)
+    return isinstance(error, ConnectionError | HTTPClientError)
 
 
 def _status(error: ClientError) -> int:

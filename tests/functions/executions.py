@@ -14,6 +14,10 @@ from aws_durable_execution_sdk_python_testing.runner import (
 )
 
 
+class KilledError(BaseException):
+    """The process is gone: no `except Exception` sees it."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """An execution that has ended."""
@@ -60,7 +64,11 @@ def execute(handler: Callable[[Any, Any], Any], event: Any, *, timeout: int = 30
     def counted(invocation: Any, context: Any) -> Any:
         nonlocal invocations
         invocations += 1
-        return handler(invocation, context)
+        try:
+            return handler(invocation, context)
+        except KilledError as killed:
+            # To Lambda, a process that is gone is an invocation that failed.
+            raise RuntimeError("the process was killed") from killed
 
     with DurableFunctionTestRunner(counted) as runner:
         result: DurableFunctionTestResult = runner.run(json.dumps(event), execution_timeout=timeout)
