@@ -69,7 +69,7 @@ class JobsStack(Stack):
         self.watchdog = self._watchdog(stage, bundle, alerts)
         self._let_notifier_read(stage, alerts)
         self._producers()
-        operators = self._operators(stage)
+        operators = self._operators(stage, alerts)
 
         self.platform = JobPlatform(
             table=self.table,
@@ -214,8 +214,8 @@ class JobsStack(Stack):
         self.payloads.grant_write(producers)
         CfnOutput(self, "ProducerPolicyArn", value=producers.managed_policy_arn)
 
-    def _operators(self, stage: Stage) -> iam.ManagedPolicy:
-        """What a person needs to look at jobs, to retry them and to stop them."""
+    def _operators(self, stage: Stage, alerts: AlertsStack) -> iam.ManagedPolicy:
+        """What a person needs to look at jobs, retry and stop them, and to redrive alerts."""
         operators = iam.ManagedPolicy(
             self, "OperatorPolicy", description="Look at durable jobs, retry and stop them"
         )
@@ -230,6 +230,13 @@ class JobsStack(Stack):
                 ],
             )
         )
+        # `jobctl redrive-alerts` finds the queues among the outputs of their stack.
+        operators.add_statements(
+            iam.PolicyStatement(
+                actions=["cloudformation:DescribeStacks"], resources=[alerts.stack_id]
+            )
+        )
+        alerts.queue.grant_redrive(operators)
         CfnOutput(self, "OperatorPolicyArn", value=operators.managed_policy_arn)
         return operators
 

@@ -43,6 +43,7 @@ class AlertQueue(Construct):
                 come back while it is still being told.
         """
         super().__init__(scope, construct_id)
+        self._key = key
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -92,6 +93,28 @@ class AlertQueue(Construct):
                 resources=[self.queue.queue_arn],
                 conditions={"ArnEquals": {"aws:SourceArn": source.topic.topic_arn}},
             )
+        )
+
+    def grant_redrive(self, grantee: iam.IGrantable) -> None:
+        """Allow bringing undelivered alerts back, and nothing else with the queues.
+
+        Not the queues' own grants, which would write into the policy of a key and of queues
+        that are in an earlier stack than whoever is granted it.
+        """
+        for actions, queue in (
+            (
+                ["sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage"],
+                self.dead_letters,
+            ),
+            (["sqs:SendMessage"], self.queue),
+        ):
+            iam.Grant.add_to_principal(
+                grantee=grantee, actions=actions, resource_arns=[queue.queue_arn]
+            )
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+            resource_arns=[self._key.key_arn],
         )
 
 

@@ -45,7 +45,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-IAM5[Action::kms:GenerateDataKey*]",
-        FUNCTIONS[1:],
+        (*FUNCTIONS[1:], "Jobs-prod/OperatorPolicy"),
         "SNS asks for either of the two ways to make a data key; both are on one key.",
     ),
     Acknowledged(

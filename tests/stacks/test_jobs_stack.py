@@ -126,7 +126,7 @@ def test_a_producer_may_submit_and_read_and_nothing_else(dev: Templates) -> None
     }
 
 
-def test_an_operator_may_look_retry_and_stop_and_nothing_else(dev: Templates) -> None:
+def test_an_operator_may_look_retry_stop_and_redrive_and_nothing_else(dev: Templates) -> None:
     _, policy = dev.jobs.only("AWS::IAM::ManagedPolicy", id_has="Operator")
 
     statements = policy["PolicyDocument"]["Statement"]
@@ -139,6 +139,13 @@ def test_an_operator_may_look_retry_and_stop_and_nothing_else(dev: Templates) ->
         "lambda:GetDurableExecution",
         "lambda:GetDurableExecutionHistory",
         "lambda:StopDurableExecution",
+        "cloudformation:DescribeStacks",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:SendMessage",
+        "kms:Decrypt",
+        "kms:GenerateDataKey*",
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.alerts import wording
 from stacks.stages import DEV
 from tests.stacks.synthesis import REPOSITORY, Templates
 
@@ -72,6 +73,13 @@ def test_every_alarm_says_what_happened_and_which_page_to_open(dev: Templates) -
 
 def test_every_link_lands_on_a_section_of_the_runbook(dev: Templates) -> None:
     assert links(dev) <= anchors()
+
+
+def test_every_link_in_a_slack_message_lands_on_a_section_of_the_runbook() -> None:
+    linked = {section for name, section in vars(wording).items() if name.startswith("_SECTION_")}
+
+    assert linked
+    assert linked <= anchors()
 
 
 def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
