@@ -128,9 +128,15 @@ class Target:
     @property
     def place(self) -> Place:
         option = "--local" if self.is_local else f"--stage {self.stage}"
-        return Place(command=f"bin/jobctl {option}", inbox=self.connection.inbox)
+        return Place(option, inbox=self.connection.inbox)
 
 
+Stage = Annotated[
+    str | None, typer.Option("--stage", show_default=False, help="The stage; dev unless told.")
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="The platform that `make up` runs on this machine.")
+]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")]
 Timeout = Annotated[
@@ -144,11 +150,14 @@ WithResult = Annotated[bool, typer.Option("--result", help="Show the result itse
 def choose_stage(
     context: typer.Context,
     stage: Annotated[str, typer.Option(envvar="JOBCTL_STAGE", help="The stage.")] = "dev",
-    local: Annotated[  # noqa: FBT002  # how Typer spells a flag
-        bool, typer.Option("--local", help="The platform that `make up` runs on this machine.")
-    ] = False,
+    local: Local = False,  # noqa: FBT002  # how Typer spells a flag
 ) -> None:
-    context.obj = Target(LOCAL_STAGE if local else stage)
+    context.obj = LOCAL_STAGE if local else stage
+
+
+def _target(context: typer.Context, stage: str | None, *, local: bool) -> Target:
+    """The stage named after the command, as alerts write it, or the one named before it."""
+    return Target(LOCAL_STAGE if local else stage or context.obj)
 
 
 @app.command()
@@ -171,9 +180,11 @@ def submit(
     timeout: Timeout = None,
     wait: Wait = False,  # noqa: FBT002  # how Typer spells a flag
     as_json: AsJson = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """Submit a job; with --wait, watch it to its end."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     now = datetime.now(UTC)
     check_job_type(job_type)
     moment = None if run_at is None else parse_run_at(run_at, now)
@@ -194,7 +205,7 @@ def submit(
         return
     verb = "submitted" if submission.is_new else f"was submitted before and is {job.status}:"
     _say(f"{verb} {job.job_id}")
-    _say(f"watch it: {target.place.command} watch {job.job_id}")
+    _say(f"watch it: {target.place.command('watch', job.job_id)}")
 
 
 @app.command()
@@ -203,9 +214,11 @@ def show(
     job_id: JobId,
     as_json: AsJson = False,  # noqa: FBT002
     with_result: WithResult = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """Tell everything about a job: what it is, why it failed, what to do next."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     check_job_id(job_id)
     with _busy("reading the job"):
         job = target.client.get(job_id)
@@ -221,9 +234,11 @@ def list_jobs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = DEFAULT_LIMIT,
     as_json: AsJson = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """List the newest jobs."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     if job_type is not None:
         check_job_type(job_type)
     with _busy("reading jobs"):
@@ -247,10 +262,12 @@ def watch(
     job_id: JobId,
     timeout: Timeout = None,
     as_json: AsJson = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """Watch a job until it has ended."""
     check_job_id(job_id)
-    _follow(context.obj, job_id, timeout, as_json=as_json)
+    _follow(_target(context, stage, local=local), job_id, timeout, as_json=as_json)
 
 
 @app.command()
@@ -259,9 +276,11 @@ def retry(
     job_id: JobId,
     timeout: Timeout = None,
     wait: Wait = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """Start a failed, timed-out or cancelled job again, as its next attempt."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     check_job_id(job_id)
     with _busy("starting it again"):
         job = target.client.retry(job_id)
@@ -269,7 +288,7 @@ def retry(
     if wait:
         _follow(target, job_id, timeout)
     else:
-        _say(f"watch it: {target.place.command} watch {job_id}")
+        _say(f"watch it: {target.place.command('watch', job_id)}")
 
 
 @app.command()
@@ -279,9 +298,11 @@ def stop(
     reason: Annotated[str, typer.Option(help="Shown with the job.")] = "stopped by an operator",
     timeout: Timeout = None,
     wait: Wait = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
 ) -> None:
     """Stop an open job; one that runs ends at its next checkpoint."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     check_job_id(job_id)
     with _busy("stopping it"):
         job = target.client.stop(job_id, reason)
@@ -292,13 +313,17 @@ def stop(
     if wait:
         _follow(target, job_id, timeout, expected=JobStatus.CANCELLED)
     else:
-        _say(f"watch it: {target.place.command} watch {job_id}")
+        _say(f"watch it: {target.place.command('watch', job_id)}")
 
 
 @app.command("redrive-alerts")
-def redrive(context: typer.Context) -> None:
+def redrive(
+    context: typer.Context,
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
+) -> None:
     """Bring alerts back that waited too long for Slack."""
-    target: Target = context.obj
+    target = _target(context, stage, local=local)
     with _busy("looking for undelivered alerts") as tell:
         moved = redrive_alerts(
             target.connection, target.stage, lambda so_far: tell(f"{so_far} alerts brought back")

@@ -53,8 +53,14 @@ _STYLE = {
 class Place:
     """Where the job lives, for links and for the next command."""
 
-    command: str = "bin/jobctl"
+    option: str
     inbox: str | None = None
+
+    def command(self, verb: str, job_id: str, *options: str) -> str:
+        """A line to copy; an id may begin with a dash, which must not make it an option."""
+        if job_id.startswith("-"):
+            return " ".join(("bin/jobctl", verb, *options, self.option, "--", job_id))
+        return " ".join(("bin/jobctl", verb, job_id, *options, self.option))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,8 @@ def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> It
             yield Line("console", link)
     if place.inbox is not None:
         yield Line("inbox", place.inbox)
-    for command in next_commands(job):
-        yield Line("next", f"{place.command} {command}")
+    for command in _next_commands(job, place):
+        yield Line("next", command)
 
 
 def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
@@ -154,13 +160,13 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def next_commands(job: Job) -> Sequence[str]:
+def _next_commands(job: Job, place: Place) -> Iterable[str]:
     """What a person would do next with a job in this status."""
     if job.status in RETRYABLE:
-        return [f"retry {job.job_id} --wait"]
-    if job.status is JobStatus.COMPLETED:
-        return []
-    return [f"watch {job.job_id}", f"stop {job.job_id}"]
+        yield place.command("retry", job.job_id, "--wait")
+    elif not job.is_terminal:
+        yield place.command("watch", job.job_id)
+        yield place.command("stop", job.job_id)
 
 
 def console_link(execution_arn: str) -> str | None:

@@ -101,7 +101,7 @@ class TestSubmit:
         assert result.exit_code == 0
         assert result.stdout.splitlines() == [
             "submitted job-1",
-            "watch it: bin/jobctl --stage test watch job-1",
+            "watch it: bin/jobctl watch job-1 --stage test",
         ]
         assert rows.get("job-1")["payload"] == MAIL
 
@@ -346,6 +346,24 @@ class TestLookAfter:
 
 
 class TestPlace:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "--stage nope show job-1",
+            "show job-1 --stage nope",
+            "show --stage nope -- -job",
+            "retry job-1 --stage=nope",
+            "stop job-1 --stage nope",
+            "watch job-1 --stage nope",
+            "list --status pending --stage nope",
+            "submit send-email --payload {} --stage nope",
+        ],
+    )
+    def test_the_stage_stands_before_the_command_or_after_it(
+        self, jobctl: Jobctl, line: str
+    ) -> None:
+        assert "'nope'" in refused(jobctl(*line.split()), 3)
+
     def test_a_stage_that_is_not_deployed_exits_3(self, jobctl: Jobctl) -> None:
         line = refused(jobctl("--stage", "nope", "show", "job-1"), 3)
 
@@ -358,6 +376,7 @@ class TestPlace:
 
         assert "start it with `make up`" in refused(run("--local", "list"), 4)
         assert "start it with `make up`" in refused(run("--stage", "local", "list"), 4)
+        assert "start it with `make up`" in refused(run("list", "--local"), 4)
 
     @pytest.mark.parametrize(
         ("code", "fix"),

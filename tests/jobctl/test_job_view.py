@@ -46,7 +46,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(job: Job, *, with_result: bool = False) -> str:
     out = StringIO()
-    place = Place(command="bin/jobctl --stage dev")
+    place = Place("--stage dev")
     print_job(Console(file=out, width=80), job, place=place, now=NOW, with_result=with_result)
     return out.getvalue()
 
@@ -65,7 +65,7 @@ def test_a_failed_job_tells_why_and_what_to_do_next() -> None:
     assert "started    2026-01-31T09:00:01.200Z, after 1.2 s" in text
     assert "finished   2026-01-31T09:00:05.300Z, ran 4.1 s" in text
     assert f"execution  {ARN}" in text
-    assert "next       bin/jobctl --stage dev retry job-1 --wait" in text
+    assert "next       bin/jobctl retry job-1 --wait --stage dev" in text
 
 
 def test_prose_fits_80_columns_and_an_arn_stays_in_one_piece() -> None:
@@ -110,6 +110,10 @@ def test_an_open_job_can_be_watched_and_stopped() -> None:
     assert "watch job-1" in text
     assert "stop job-1" in text
     assert "retry" not in text
+
+
+def test_an_id_that_begins_with_a_dash_is_no_option() -> None:
+    assert "bin/jobctl watch --stage dev -- -x" in shown(any_job("-x"))
 
 
 def test_a_job_that_never_ran_says_so() -> None:
