@@ -3,7 +3,6 @@
 Every failure names its commands in full, so that the person woken by it has nothing to look up.
 """
 
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -163,23 +162,14 @@ def _job_commands(letter: JobDeadLetter, found: Finding, stage: str) -> tuple[Co
     if ended or found.situation is Situation.UNSEEN:
         commands.append(Command("Retry", _jobctl("retry", letter.job_id, stage)))
     # What has ended cannot be stopped; what still runs can.
-    place = Place.of(found.execution_arn)
     if found.execution_arn and found.situation is Situation.UNSETTLED:
-        commands.append(
-            Command(
-                "Stop",
-                "aws lambda stop-durable-execution --durable-execution-arn "
-                + shlex.quote(found.execution_arn)
-                + (f" --region {place.region}" if place else ""),
-            )
-        )
+        commands.append(Command("Stop", _jobctl("stop", letter.job_id, stage)))
     return tuple(commands)
 
 
 def _jobctl(verb: str, job_id: str, stage: str) -> str:
-    if job_id.startswith("-"):
-        return f"jobctl {verb} --stage {stage} -- {job_id}"
-    return f"jobctl {verb} {job_id} --stage {stage}"
+    separator = "-- " if job_id.startswith("-") else ""
+    return f"jobctl --stage {stage} {verb} {separator}{job_id}"
 
 
 def _job_links(
@@ -268,7 +258,7 @@ def _stream_notice(failure: StreamFailure, around: Surroundings) -> Notice:
             " from the table's stream. The jobs stay pending until the watchdog starts them."
         ),
         facts=(*facts, *_shared_facts(failure.origin, around)),
-        commands=(Command("Look", f"jobctl list --status pending --stage {around.stage}"),),
+        commands=(Command("Look", f"jobctl --stage {around.stage} list --status pending"),),
         links=_links(
             ("Function", function_url(place, function) if place and function else None),
             ("Runbook", _runbook(around, _SECTION_STREAM)),

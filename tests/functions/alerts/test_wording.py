@@ -1,10 +1,12 @@
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
+from typer.testing import CliRunner
 
 from functions.alerts import block_kit
 from functions.alerts.alert import alert_from_body
@@ -13,6 +15,7 @@ from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Notice, Sightings
 from functions.alerts.wording import Surroundings, notice
 from functions.shared.job import RETRYABLE, JobError, JobStatus
+from jobctl import cli
 from tests.functions.alerts.fakes import NOW, any_job, ended
 from tests.functions.alerts.messages import (
     EXECUTION_ARN,
@@ -135,16 +138,13 @@ def test_a_job_that_may_still_run_can_be_stopped() -> None:
 
     stop = said(dead_letter_body(), found).commands[-1]
 
-    assert stop.line == (
-        "aws lambda stop-durable-execution --durable-execution-arn "
-        f"{EXECUTION_ARN} --region eu-west-1"
-    )
+    assert stop.line == "jobctl --stage dev stop job-1"
 
 
 def test_a_job_id_like_an_option_is_not_taken_for_one() -> None:
     look = said(dead_letter_body("--all"), ended()).commands[0]
 
-    assert look.line == "jobctl show --stage dev -- --all"
+    assert look.line == "jobctl --stage dev show -- --all"
 
 
 def test_an_unreadable_row_is_said_to_be_so() -> None:
@@ -230,3 +230,25 @@ def test_failures_that_differ_only_in_particulars_share_a_fingerprint() -> None:
 
 def test_a_normalised_message_holds_no_secret() -> None:
     assert "hunter" not in normalised("login with password=hunter failed")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ended(),
+        Finding(
+            situation=Situation.UNSETTLED,
+            job=any_job(status=JobStatus.PROCESSING),
+            execution_arn=EXECUTION_ARN,
+        ),
+    ],
+)
+def test_jobctl_understands_every_command_that_an_alert_gives(found: Finding) -> None:
+    for given in said(dead_letter_body(), found).commands:
+        program, *arguments = shlex.split(given.line)
+
+        # An option that jobctl does not know is refused before it shows its help.
+        answer = CliRunner().invoke(cli.app, [*arguments, "--help"])
+
+        assert program == "jobctl"
+        assert answer.exit_code == 0, answer.output
