@@ -82,8 +82,8 @@ def test_a_failure_tells_every_field_that_a_person_needs() -> None:
     }
     assert told.said == "The address is not deliverable."
     assert [command.line for command in told.commands] == [
-        "jobctl show job-1 --stage dev",
-        "jobctl retry job-1 --stage dev",
+        "jobctl --stage dev show job-1",
+        "jobctl --stage dev retry job-1",
     ]
     assert [link.label for link in told.links] == ["Execution", "Logs", "Runbook"]
 
@@ -151,7 +151,7 @@ def test_an_unreadable_row_is_said_to_be_so() -> None:
     told = said(dead_letter_body(), Finding(situation=Situation.UNSEEN))
 
     assert "could not be read" in told.advice
-    assert told.commands[-1].line == "jobctl retry job-1 --stage dev"
+    assert told.commands[-1].line == "jobctl --stage dev retry job-1"
 
 
 def test_an_alarm_opens_the_runbook_where_its_description_says() -> None:
@@ -176,7 +176,7 @@ def test_a_lost_event_names_the_job_to_look_at() -> None:
     told = said(sns_envelope(status_event(), attributes={"ErrorMessage": "boom\nTraceback ..."}))
 
     assert told.said == "boom"
-    assert told.commands[0].line == "jobctl show job-1 --stage dev"
+    assert told.commands[0].line == "jobctl --stage dev show job-1"
 
 
 @pytest.mark.parametrize(
