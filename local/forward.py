@@ -1,6 +1,7 @@
 """Passes a request on to MiniStack as it came, and its answer back."""
 
 from collections.abc import Mapping
+from io import BytesIO
 
 import aiohttp
 from aiohttp import web
@@ -29,7 +30,8 @@ class Forward:
             # As it came: decoding and encoding again would change what an S3 key is.
             URL(self._url + request.raw_path, encoded=True),
             headers=_without_connection(request.headers),
-            data=body or None,
+            # As a stream: aiohttp warns of bytes over a megabyte, such as a bundle's.
+            data=BytesIO(body) if body else None,
             allow_redirects=False,
         ) as answer:
             headers = _without_connection(answer.headers)
