@@ -4,6 +4,7 @@ Runs in MiniStack's own virtual environment, on the standard library and MiniSta
 """
 
 import importlib
+from functools import partialmethod
 from typing import Any
 
 import watch  # type: ignore[import-not-found]  # on PYTHONPATH only inside MiniStack
@@ -25,6 +26,14 @@ def main() -> None:
         raise RuntimeError("this MiniStack has no _tick_scheduled_rules")
     events._tick_scheduled_rules = _nothing_polled  # noqa: SLF001  # no switch for it
     _accept_metric_math(importlib.import_module("ministack.services.cloudformation.provisioners"))
+    runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
+    # After each invocation it looks a thousand times a second, for up to 50 ms, whether the
+    # function still has something to say. What comes later shows with the next invocation.
+    runtime.Worker._drain_stderr_bounded = partialmethod(  # noqa: SLF001  # no switch for it
+        runtime.Worker._drain_stderr_bounded,  # noqa: SLF001  # likewise
+        first_line_wait=0.003,
+        idle_confirm=0.001,
+    )
     importlib.import_module("ministack.app").main()
 
 
