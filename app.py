@@ -1,19 +1,17 @@
 """Pick a stage and build its stacks: `cdk synth --context stage=prod`; without a stage, `dev`."""
 
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import aws_cdk as cdk
 
 from stacks.alerts_stack import AlertsStack
-from stacks.bundle import BundleError
 from stacks.jobs_stack import JobsStack
 from stacks.monitoring_stack import MonitoringStack
-from stacks.stages import Stage, UnknownStageError, stage_named
+from stacks.stages import Stage, SynthesisError, stage_named
 
 
-@dataclass(frozen=True, slots=True)
-class DurableJobs:
+class DurableJobs(NamedTuple):
     """The stacks of one stage, in the order in which they are deployed."""
 
     alerts: AlertsStack
@@ -36,6 +34,6 @@ if __name__ == "__main__":
     app = cdk.App()
     try:
         durable_jobs(app, stage_named(app.node.try_get_context("stage") or "dev"))
-    except (UnknownStageError, BundleError) as error:
+    except SynthesisError as error:
         sys.exit(str(error))
     app.synth()

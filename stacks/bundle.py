@@ -20,7 +20,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from stacks.stages import BundleTarget
+from stacks.stages import BundleTarget, SynthesisError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUNDLES = REPOSITORY / ".bundles"
@@ -34,7 +34,7 @@ _UNUSED_AFTER_SECONDS = 24 * 60 * 60
 _INSTALL_TIMEOUT_SECONDS = 300
 
 
-class BundleError(Exception):
+class BundleError(SynthesisError):
     """A bundle cannot be made; the message says what to mend."""
 
 

@@ -7,7 +7,11 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
 
 
-class UnknownStageError(ValueError):
+class SynthesisError(Exception):
+    """Nothing can be synthesized; the message says in a few words what to mend."""
+
+
+class UnknownStageError(SynthesisError):
     """There is no stage of this name."""
 
 
