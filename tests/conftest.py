@@ -30,7 +30,7 @@ def stop_and_wake(execution: state.ExecutionState) -> None:
 
 
 if importlib.metadata.version("aws-durable-execution-sdk-python") == SDK_THAT_OVERSLEEPS:
-    state.ExecutionState.stop_checkpointing = stop_and_wake  # type: ignore[method-assign]
+    state.ExecutionState.stop_checkpointing = stop_and_wake  # type: ignore[assignment, method-assign]
 
 # A failed invocation is repeated at once instead of after 5 s.
 Executor.RETRY_BACKOFF_SECONDS = 0

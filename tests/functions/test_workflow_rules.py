@@ -107,6 +107,6 @@ def test_the_rules_catch_what_they_forbid(source: str) -> None:
 
 
 def test_a_step_may_look_at_the_clock() -> None:
-    source = "def charge(order):\n    def charge(_step: StepContext):\n        return datetime.now()"
+    source = "def charge(_step: StepContext):\n    return datetime.now()"
 
     assert list(violations(source)) == []

@@ -1,5 +1,6 @@
 """What a mail's payload must be like."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -66,9 +67,5 @@ def test_failure_4_a_bad_mail_is_refused_with_the_field_and_the_rule(
     )
 )
 def test_failure_4_any_object_is_a_mail_or_is_refused(payload: dict[str, Any]) -> None:
-    try:
-        mail = Mail.from_payload(payload)
-    except MalformedPayloadError as error:
-        assert str(error)
-    else:
-        assert mail.to
+    with contextlib.suppress(MalformedPayloadError):
+        assert Mail.from_payload(payload).to

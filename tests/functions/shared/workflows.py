@@ -7,8 +7,9 @@ from typing import Any, Self
 from aws_durable_execution_sdk_python import DurableContext, StepContext
 from aws_durable_execution_sdk_python.config import Duration, StepConfig
 
-from functions.shared.durable_job import JobRun, durable_job, job_run
+from functions.shared.durable_job import durable_job, job_run
 from functions.shared.retries import BRIEFLY
+from functions.shared.start_event import JobRun
 
 
 @dataclass(frozen=True)
