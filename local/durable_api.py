@@ -139,8 +139,9 @@ class DurableApi:
         return answer
 
     def _stop(self, arn: str, body: bytes) -> Answer:
-        # The body is the error itself, and may be missing.
-        error = ErrorObject.from_dict(_json(body)) if body else None
+        # The body is the error itself, and may be missing or empty.
+        given = _json(body)
+        error = ErrorObject.from_dict(given) if given else None
         answer: Answer = self._engine.stop_execution(arn, error).to_dict()
         return answer
 

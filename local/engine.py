@@ -193,6 +193,10 @@ class Engine(Executor):
     ) -> None:
         attempts = execution.consecutive_failed_invocation_attempts
         arn = execution.durable_execution_arn
+        if execution.is_complete:
+            # Stopped or timed out meanwhile: the invocation died of its next checkpoint.
+            self._rest(arn)
+            return
         self._usage[arn] = self.usage(arn).after_failed_invocation()
         if max_attempts is not None and attempts + 1 >= max_attempts:
             super()._retry_invocation(execution, error, max_attempts)
