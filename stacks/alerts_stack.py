@@ -6,7 +6,7 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -88,20 +88,34 @@ class AlertsStack(Stack):
                 resources=[f"{webhook.secret_arn}-??????"],
             )
         )
-        self.notifier.alias.add_event_source(
-            event_sources.SqsEventSource(
-                self.queue.queue,
-                batch_size=10,
-                # Slack takes about one message a second into a channel.
-                # https://docs.slack.dev/apis/web-api/rate-limits
-                max_concurrency=2,
-                report_batch_item_failures=True,
-            )
-        )
+        self._feed_notifier(key)
         _tell_operators_of_lost_alerts(self, stage)
         CfnOutput(self, "AlertQueueUrl", value=self.queue.queue.queue_url)
         CfnOutput(self, "UndeliveredAlertsQueueArn", value=self.queue.dead_letters.queue_arn)
         CfnOutput(self, "AlertQueueArn", value=self.queue.queue.queue_arn)
+
+    def _feed_notifier(self, key: kms.Key) -> None:
+        """Bring the queue's alerts to the notifier, which may also put one off."""
+        lambda_.EventSourceMapping(
+            self,
+            "Alerts",
+            target=self.notifier.alias,
+            event_source_arn=self.queue.queue.queue_arn,
+            batch_size=10,
+            # Slack takes about one message a second into a channel.
+            # https://docs.slack.dev/apis/web-api/rate-limits
+            max_concurrency=2,
+            report_batch_item_failures=True,
+        )
+        # CDK's grants add GetQueueUrl, which nothing calls.
+        self.queue.queue.grant(
+            self.notifier.role,
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ChangeMessageVisibility",
+        )
+        key.grant_decrypt(self.notifier.role)
 
 
 def _alert_key(stack: AlertsStack, stage: Stage) -> kms.Key:

@@ -255,15 +255,14 @@ class JobsStack(Stack):
             run_timeout=Duration.hours(1),
             environment={names.MAIL_FROM: stage.mail_from},
         )
-        # SES looks at the identity that was verified: the address, or else its domain.
-        identities = [stage.mail_from, stage.mail_from.rpartition("@")[2]]
         send_email.role.add_to_principal_policy(
             # There is no construct to ask for a grant: the identity is verified by hand.
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],
                 resources=[
-                    self.format_arn(service="ses", resource="identity", resource_name=identity)
-                    for identity in identities
+                    self.format_arn(
+                        service="ses", resource="identity", resource_name=stage.mail_identity
+                    )
                 ],
             )
         )

@@ -50,7 +50,8 @@ class Stage:
         alarm_period: The period of every alarm's metric.
         queue_age_bound: How long an alert may wait for Slack before somebody is told by e-mail.
         slack_secret_name: The secret that holds the webhook URL; made by hand, never here.
-        mail_from: The verified sender of `send-email`.
+        mail_from: The sender of `send-email`.
+        mail_identity: What was verified in SES for it: the address, or its domain.
         operator_email: Who is told when the way to Slack is itself broken; None for nobody.
         runbook_url: The page that alarms and alerts send people to.
         alert_retry_base: How long an alert waits after the first failure to tell it.
@@ -72,6 +73,7 @@ class Stage:
     queue_age_bound: Duration
     slack_secret_name: str
     mail_from: str
+    mail_identity: str
     operator_email: str | None
     runbook_url: str
     alert_retry_base: Duration
@@ -105,6 +107,7 @@ DEV = Stage(
     queue_age_bound=Duration.minutes(15),
     slack_secret_name="durable-jobs/dev/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
+    mail_identity="jobs@example.com",
     operator_email="operators@example.com",
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(30),
@@ -126,6 +129,7 @@ PROD = Stage(
     queue_age_bound=Duration.minutes(15),
     slack_secret_name="durable-jobs/prod/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
+    mail_identity="jobs@example.com",
     operator_email="operators@example.com",
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(30),
@@ -148,6 +152,7 @@ LOCAL = Stage(
     queue_age_bound=Duration.minutes(1),
     slack_secret_name="durable-jobs/local/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
+    mail_identity="jobs@example.com",
     operator_email=None,
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(1),

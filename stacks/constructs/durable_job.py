@@ -291,6 +291,18 @@ class DurableJob(Construct):
                 )
             ],
         )
+        iam.Policy(
+            self,
+            "FindLogs",
+            roles=[platform.notifier.role],
+            statements=[
+                # The alert leads to the log group, whose name CloudFormation made up.
+                iam.PolicyStatement(
+                    actions=["lambda:GetFunctionConfiguration"],
+                    resources=[self.function.function_arn],
+                )
+            ],
+        )
 
 
 def _check_name(job_type: str) -> None:

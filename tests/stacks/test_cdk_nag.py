@@ -106,7 +106,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaEventSourceMappingDestination",
-        ("Alerts-prod/SlackNotifier",),
+        ("Alerts-prod/Alerts",),
         "A mapping of SQS has no destination; the queue's own dead-letter queue takes its part.",
     ),
     Acknowledged(

@@ -245,18 +245,19 @@ def test_a_job_type_of_a_later_stack_gives_the_platform_its_rights_itself() -> N
     template = StackTemplate(assembly.get_stack_by_name(workflows.stack_name).template)
 
     given = {
-        role["Fn::ImportValue"].split("ExportsOutputRef")[1].split("Execution")[0]: actions_of(
-            policy["PolicyDocument"]["Statement"][0]
-        )
+        (role["Fn::ImportValue"].split("ExportsOutputRef")[1].split("Execution")[0], action)
         for policy in template.of_type("AWS::IAM::Policy").values()
         for role in policy["Roles"]
         if "Fn::ImportValue" in role
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in actions_of(statement)
     }
     assert given == {
-        "Dispatcher": ["lambda:InvokeFunction"],
-        "Watchdog": ["lambda:InvokeFunction"],
-        "Recorder": ["lambda:GetDurableExecution"],
-        "SlackNotifier": ["lambda:GetDurableExecution"],
+        ("Dispatcher", "lambda:InvokeFunction"),
+        ("Watchdog", "lambda:InvokeFunction"),
+        ("Recorder", "lambda:GetDurableExecution"),
+        ("SlackNotifier", "lambda:GetDurableExecution"),
+        ("SlackNotifier", "lambda:GetFunctionConfiguration"),
     }
 
 

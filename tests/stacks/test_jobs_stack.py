@@ -185,8 +185,8 @@ def test_payloads_travel_encrypted_only(dev: Templates) -> None:
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_send_email_may_send_as_the_stage_s_sender_only(dev: Templates) -> None:
+def test_send_email_may_send_as_the_stage_s_identity_only(dev: Templates) -> None:
     [statement] = [s for s in dev.statements("send-email") if actions_of(s) == ["ses:SendEmail"]]
 
     identities = [resource["Fn::Join"][1][-1] for resource in resources_of(statement)]
-    assert identities == [":identity/example.com", ":identity/jobs@example.com"]
+    assert identities == [":identity/jobs@example.com"]
