@@ -6,6 +6,8 @@ whenever the same things go in, so that an unchanged bundle is neither built nor
 Hence the key: everything that shapes the bundle is in it, and the bundle's folder is named by it.
 """
 
+import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from uv import find_uv_bin
 
@@ -162,6 +165,8 @@ class Bundle:
         shutil.rmtree(bundle / "boto3" / "examples", ignore_errors=True)
         for examples in models.rglob("examples-1.json*"):
             examples.unlink()
+        for model in models.rglob("service-2.json.gz"):
+            _strip_documentation(model)
         # Command-line scripts, with the path of the installing Python in them.
         shutil.rmtree(bundle / "bin", ignore_errors=True)
         (bundle / ".lock").unlink(missing_ok=True)
@@ -219,6 +224,27 @@ def _candidates(python: str) -> Iterator[str]:
     )
     if managed.returncode == 0:
         yield managed.stdout.strip()
+
+
+def _strip_documentation(model: Path) -> None:
+    """Keep of a service model what a client needs, uncompressed.
+
+    Every cold start reads the models of its clients, and more than half of one is text for
+    people. A shape may have a member of the name `documentation`: that is an object.
+    """
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                name: without(item)
+                for name, item in value.items()
+                if name != "documentation" or not isinstance(item, str)
+            }
+        return [without(item) for item in value] if isinstance(value, list) else value
+
+    stripped = without(json.loads(gzip.decompress(model.read_bytes())))
+    model.with_suffix("").write_text(json.dumps(stripped, separators=(",", ":")))
+    model.unlink()
 
 
 def _run(doing: str, command: list[str], environment: dict[str, str] | None = None) -> None:

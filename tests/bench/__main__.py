@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.assemblies import built_functions, synthesize
-from tests.bench.bundles import bundle_figures
+from tests.bench.bundles import bundle_figures, install_naively
 from tests.bench.figure import Figure
 from tests.bench.imports import bytecode_figures, import_figures
 from tests.bench.operations import operation_figures
@@ -27,7 +27,7 @@ def _measure(console: Console, scratch: Path) -> list[Figure]:
         synthesize("local", scratch / "local")
     functions = built_functions(scratch / "local")
     parts: list[tuple[str, Callable[[], Iterable[Figure]]]] = [
-        ("imports", lambda: import_figures(functions)),
+        ("imports", lambda: import_figures(functions, install_naively("jobs", scratch / "stock"))),
         ("bytecode", lambda: bytecode_figures(functions, scratch)),
         ("bundles", lambda: bundle_figures(functions, scratch)),
         ("operations", operation_figures),

@@ -30,7 +30,10 @@ def _zipped_bytes(folder: Path, archive: Path, skip: Callable[[Path], bool]) -> 
     return archive.stat().st_size
 
 
-def _install_naively(family: str, target: Path) -> None:
+def install_naively(family: str, target: Path) -> Path:
+    """Install a family's packages as they are, without bytecode."""
+    if target.exists():
+        return target
     install = [find_uv_bin(), "pip", "install", "--quiet"]
     requirements = ["--require-hashes", "-r", f"functions/{family}/requirements.txt"]
     subprocess.run(
@@ -39,14 +42,14 @@ def _install_naively(family: str, target: Path) -> None:
         check=True,
         env={name: value for name, value in os.environ.items() if name != "UV_COMPILE_BYTECODE"},
     )
+    return target
 
 
 def bundle_figures(functions: list[BuiltFunction], scratch: Path) -> Iterator[Figure]:
     """The size of each family's bundle, with and without its bytecode."""
     families = {function.handler.split(".")[1]: function.folder for function in functions}
     for family, folder in sorted(families.items()):
-        naive = scratch / f"naive-{family}"
-        _install_naively(family, naive)
+        naive = install_naively(family, scratch / f"naive-{family}")
         naive_bytes = _zipped_bytes(naive, scratch / f"naive-{family}.zip", _is_bytecode)
         shipped = _zipped_bytes(folder, scratch / f"{family}.zip", lambda _: False)
         sources = _zipped_bytes(folder, scratch / f"{family}-sources.zip", _is_bytecode)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Stack
+from botocore.loaders import Loader
 
 from stacks import bundle as bundling
 from stacks.bundle import Bundle, BundleError, Interpreter, find_interpreter
@@ -69,6 +70,14 @@ def test_a_bundle_carries_only_the_service_models_of_its_family(local_jobs: Path
     kept = {path.name for path in (local_jobs / "botocore" / "data").iterdir() if path.is_dir()}
 
     assert kept == {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}
+
+
+def test_a_service_model_keeps_what_a_client_needs_and_no_text_for_people(local_jobs: Path) -> None:
+    [carried] = local_jobs.glob("botocore/data/sesv2/*/service-2.json")
+    stock = Loader().load_service_model("sesv2", "service-2")
+
+    assert '"documentation":"' not in carried.read_text()
+    assert json.loads(carried.read_text())["operations"].keys() == stock["operations"].keys()
 
 
 @pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts"])
