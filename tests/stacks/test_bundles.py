@@ -1,6 +1,7 @@
 """A bundle is made for the machine that runs it, and again only when something has changed."""
 
 import importlib.util
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
