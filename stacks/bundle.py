@@ -193,6 +193,8 @@ class Bundle:
 @cache
 def find_interpreter(python: str) -> Interpreter | None:
     """A working Python of this minor version on this machine, or None."""
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return Interpreter(sys.executable, sys.version)
     for candidate in _candidates(python):
         probe = "import sys; print('%d.%d|%s' % (*sys.version_info[:2], sys.version))"
         try:
@@ -209,13 +211,12 @@ def find_interpreter(python: str) -> Interpreter | None:
 
 
 def _candidates(python: str) -> Iterator[str]:
-    yield sys.executable
     on_path = shutil.which(f"python{python}")
     if on_path:
-        yield on_path
-        # pyenv keeps its interpreters beside its shims.
+        # pyenv keeps its interpreters beside its shims, which take ten times as long.
         versions = Path(on_path).parent.parent / "versions"
         yield from map(str, sorted(versions.glob(f"{python}.*/bin/python{python}"), reverse=True))
+        yield on_path
     managed = subprocess.run(  # uv, from its own wheel
         [find_uv_bin(), "python", "find", "--managed-python", "--no-python-downloads", python],
         capture_output=True,
