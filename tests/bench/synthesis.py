@@ -19,8 +19,10 @@ EMPTY_APP = "import aws_cdk; app = aws_cdk.App(); aws_cdk.Stack(app, 'Empty'); a
 def _seconds(out: Path, *arguments: str) -> float:
     began = time.perf_counter()
     subprocess.run(
-        ["bin/with-node", "node_modules/.bin/cdk", "synth", "--quiet", "--output", str(out)]
-        + list(arguments),
+        [
+            *("bin/with-node", "node_modules/.bin/cdk", "synth", "--quiet"),
+            *("--output", str(out), *arguments),
+        ],
         cwd=REPOSITORY,
         check=True,
         capture_output=True,
