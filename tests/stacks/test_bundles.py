@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +81,36 @@ def test_a_service_model_keeps_what_a_client_needs_and_no_text_for_people(local_
 
     assert '"documentation":"' not in carried.read_text()
     assert json.loads(carried.read_text())["operations"].keys() == stock["operations"].keys()
+
+
+def test_a_client_is_made_of_every_model_that_a_bundle_carries(local_jobs: Path) -> None:
+    services = [path.name for path in (local_jobs / "botocore" / "data").iterdir() if path.is_dir()]
+    # Read with a client's first call, to find its endpoint.
+    program = (
+        "import sys, boto3\n"
+        "for service in sys.argv[1:]:\n"
+        "    client = boto3.client(service, region_name='eu-west-1')\n"
+        "    client.meta.service_model.client_context_parameters\n"
+        "    print(boto3.__file__)\n"
+    )
+
+    made = subprocess.run(
+        [sys.executable, "-c", program, *services],
+        cwd=local_jobs,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(local_jobs),
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert made.returncode == 0, made.stderr
+    assert set(made.stdout.splitlines()) == {str(local_jobs / "boto3" / "__init__.py")}
 
 
 @pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts"])
