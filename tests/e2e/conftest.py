@@ -1,0 +1,85 @@
+"""What the end-to-end tests share: one platform with the real stacks on it, deployed once.
+
+Tests keep apart by job ids. What a test changes for everybody (a fault, Slack's mood) it puts back.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.deployment import Deployment
+from local.endpoint import Endpoint
+from local.platform import PlatformSettings, running_platform
+from local.platform_file import PROJECT
+from tests.e2e.deployed_jobs import DeployedJobs, Faults
+from tests.privileges.calls import Call
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedJobs]:
+    """The stacks of the `local` stage, deployed by the real CDK command line."""
+    state: Path = tmp_path_factory.mktemp("end-to-end")
+    with running_platform(PlatformSettings(state=state)) as platform:
+        asyncio.run(_deploy(platform.endpoint, state))
+        yield DeployedJobs(platform.endpoint, state)
+
+
+async def _deploy(endpoint: Endpoint, state: Path) -> None:
+    deployment = Deployment(endpoint, output=state / "deployment")
+    await deployment.bootstrap()
+    await deployment.deploy()
+
+
+@pytest.fixture(scope="session")
+def endpoint(deployed: DeployedJobs) -> Endpoint:
+    return deployed.endpoint
+
+
+@pytest.fixture(scope="session", autouse=True)
+def abandoned(deployed: DeployedJobs) -> str:
+    """A `direct` job whose producer dies before it invokes.
+
+    Made before all others, because the watchdog comes by once a minute.
+    """
+    producer = [sys.executable, "-m", "tests.e2e.dying_producer", deployed.endpoint.url]
+    subprocess.run([*producer, "abandoned", "direct"], cwd=PROJECT, check=False, timeout=120)
+    return "abandoned"
+
+
+@pytest.fixture
+def faults(deployed: DeployedJobs) -> Iterator[Faults]:
+    """Faults that end with the test."""
+    faults = Faults(deployed)
+    yield faults
+    faults.clear()
+
+
+@pytest.fixture(scope="session")
+def recorded_calls(deployed: DeployedJobs) -> list[Call]:
+    """Every AWS call that a function made before this fixture was first asked for."""
+    # Asking for the latest calls writes out the file, which has them all.
+    deployed.control("GET", "calls")
+    lines = (deployed.state / "calls.jsonl").read_text(encoding="utf-8").splitlines()
+    calls = [json.loads(line) for line in lines]
+    return [
+        Call(call["app"], call["service"], call["operation"], call["resources"])
+        for call in calls
+        if call["app"] is not None
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _how_long(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Show how long each soak took: its closing lines are worth quoting."""
+    started = time.monotonic()
+    yield
+    if request.node.get_closest_marker("soak"):
+        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"  {request.node.name}: {time.monotonic() - started:.0f} s")
