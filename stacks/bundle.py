@@ -231,15 +231,15 @@ def _strip_documentation(model: Path) -> None:
     """Keep of a service model what a client needs, uncompressed.
 
     Every cold start reads the models of its clients, and more than half of one is text for
-    people. A shape may have a member of the name `documentation`: that is an object.
+    people. The text goes and its key stays: botocore changes the text of some shapes when it
+    makes a client. A shape may have a member of the name `documentation`: that is an object.
     """
 
     def without(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                name: without(item)
+                name: "" if name == "documentation" and isinstance(item, str) else without(item)
                 for name, item in value.items()
-                if name != "documentation" or not isinstance(item, str)
             }
         return [without(item) for item in value] if isinstance(value, list) else value
 

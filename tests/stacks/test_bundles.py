@@ -1,8 +1,7 @@
 """A bundle is made for the machine that runs it, and again only when something has changed."""
 
 import importlib.util
-import json
-import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import Stack
-from botocore.loaders import Loader
 
 from stacks import bundle as bundling
 from stacks.bundle import Bundle, BundleError, Interpreter, find_interpreter
@@ -76,41 +74,17 @@ def test_a_bundle_carries_only_the_service_models_of_its_family(local_jobs: Path
 
 
 def test_a_service_model_keeps_what_a_client_needs_and_no_text_for_people(local_jobs: Path) -> None:
-    [carried] = local_jobs.glob("botocore/data/sesv2/*/service-2.json")
-    stock = Loader().load_service_model("sesv2", "service-2")
+    models = list(local_jobs.glob("botocore/data/*/*/service-2.json"))
 
-    assert '"documentation":"' not in carried.read_text()
-    assert json.loads(carried.read_text())["operations"].keys() == stock["operations"].keys()
-
-
-def test_a_client_is_made_of_every_model_that_a_bundle_carries(local_jobs: Path) -> None:
-    services = [path.name for path in (local_jobs / "botocore" / "data").iterdir() if path.is_dir()]
-    # Read with a client's first call, to find its endpoint.
-    program = (
-        "import sys, boto3\n"
-        "for service in sys.argv[1:]:\n"
-        "    client = boto3.client(service, region_name='eu-west-1')\n"
-        "    client.meta.service_model.client_context_parameters\n"
-        "    print(boto3.__file__)\n"
+    assert models
+    assert not [model for model in models if re.search('"documentation":"[^"]', model.read_text())]
+    services = [model.parent.parent.name for model in models]
+    make_every_client = f"import boto3; [boto3.client(name) for name in {services}]"
+    subprocess.run(
+        [sys.executable, "-S", "-c", make_every_client],
+        check=True,
+        env={"PYTHONPATH": str(local_jobs), "AWS_DEFAULT_REGION": "eu-west-1"},
     )
-
-    made = subprocess.run(
-        [sys.executable, "-c", program, *services],
-        cwd=local_jobs,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(local_jobs),
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-    assert made.returncode == 0, made.stderr
-    assert set(made.stdout.splitlines()) == {str(local_jobs / "boto3" / "__init__.py")}
 
 
 @pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts"])
