@@ -87,16 +87,22 @@ class EventSourceMappings:
         self._places = {key: places for key, places in self._places.items() if key in known}
         for key, description in wanted.items():
             if key not in self._running:
-                mapping = self._make(description, aws, destination)
+                mapping = self._make(description, aws, destination, self._places.get(key))
                 task = asyncio.create_task(_report_end(mapping, description["EventSourceArn"]))
                 self._running[key] = _Running(description, mapping, task)
 
     def _make(
-        self, description: dict[str, Any], aws: AwsJson, destination: SnsOrSqs
+        self,
+        description: dict[str, Any],
+        aws: AwsJson,
+        destination: SnsOrSqs,
+        places: dict[str, Place] | None,
     ) -> StreamMapping | QueueMapping:
         service = description["EventSourceArn"].split(":")[2]
         if service == "dynamodb":
-            return StreamMapping(description, aws=aws, invoke=self._invoke, destination=destination)
+            return StreamMapping(
+                description, aws=aws, invoke=self._invoke, destination=destination, places=places
+            )
         if service == "sqs":
             return QueueMapping(description, aws=aws, invoke=self._invoke)
         raise ValueError(f"the local platform has no event source mapping for {service}")

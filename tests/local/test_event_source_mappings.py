@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local import stream_mapping
 from local.endpoint import Endpoint
 from local.event_source_mappings import EventSourceMappings
 from local.invocation import Invoke, InvokeOutcome
@@ -100,9 +101,10 @@ async def test_a_stream_record_reaches_the_function_as_lambda_spells_it(
     }
 
 
-async def test_a_stream_record_is_delivered_within_a_fifth_of_a_second(
-    ministack: Endpoint,
+async def test_a_stream_is_read_at_once_when_told_of_a_write(
+    ministack: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stream_mapping, "POLL_SECONDS", 2 * PATIENCE_SECONDS)
     table, stream = make_table(ministack)
     function = FakeFunction()
     mapping = {
@@ -110,18 +112,15 @@ async def test_a_stream_record_is_delivered_within_a_fifth_of_a_second(
         "FunctionName": make_function(ministack),
         "StartingPosition": "TRIM_HORIZON",
     }
+    put(ministack, table, "first")
 
     async with polling(ministack, mapping, function.invoke) as mappings:
-        put(ministack, table, "warm-up")
         await until(lambda: function.events)
-        function.events.clear()
-        await asyncio.to_thread(put, ministack, table, "timed")
-        written_at = time.monotonic()
+        await asyncio.to_thread(put, ministack, table, "second")
         mappings.wake()
-        await until(lambda: function.events)
-        delivered_after = time.monotonic() - written_at
+        await until(lambda: len(function.events) == 2)
 
-    assert delivered_after < 0.2
+    assert [job_ids(event) for event in function.events] == [["first"], ["second"]]
 
 
 async def test_only_records_that_a_filter_admits_reach_the_function(ministack: Endpoint) -> None:
@@ -276,11 +275,11 @@ async def test_a_changed_mapping_goes_on_where_it_was(ministack: Endpoint) -> No
     delivered: list[str] = []
 
     async def invoke(_function: str, payload: bytes) -> InvokeOutcome:
-        event = json.loads(payload)
-        if "b" in job_ids(event) and "change" not in delivered:
-            # Not done with when the mapping is changed.
+        found = job_ids(json.loads(payload))
+        if found == ["b"]:
+            # Alone as long as the mapping is the old one: not done with when it is changed.
             return THROTTLED
-        delivered.extend(job_ids(event))
+        delivered.extend(found)
         return answered()
 
     mapping = {
@@ -289,7 +288,7 @@ async def test_a_changed_mapping_goes_on_where_it_was(ministack: Endpoint) -> No
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 1,
     }
-    put(ministack, table, "a", "b")
+    put(ministack, table, "a", "b", "c")
 
     async with polling(ministack, mapping, invoke):
         await until(lambda: delivered == ["a"])
@@ -297,10 +296,9 @@ async def test_a_changed_mapping_goes_on_where_it_was(ministack: Endpoint) -> No
             "EventSourceMappings"
         ]
         client.update_event_source_mapping(UUID=described["UUID"], BatchSize=2)
-        delivered.append("change")
-        await until(lambda: "b" in delivered)
+        await until(lambda: "c" in delivered)
 
-    assert delivered == ["a", "change", "b"]
+    assert delivered == ["a", "b", "c"]
 
 
 async def test_messages_that_succeed_leave_the_queue_and_a_reported_failure_comes_back(
@@ -366,7 +364,8 @@ async def test_a_visibility_timeout_that_the_function_chose_is_respected(
     async with polling(ministack, reporting(queue, ministack), invoke):
         await until(lambda: queue.count() == 0)
 
-    assert 0.9 < times[1] - times[0] < 5
+    # One second and not thirty.
+    assert 0.9 < times[1] - times[0] < 15
 
 
 async def test_a_message_that_keeps_failing_moves_to_the_dead_letter_queue(
