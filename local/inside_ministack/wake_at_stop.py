@@ -2,11 +2,13 @@
 
 The SDK's checkpoint thread sleeps on its queue for up to `_STOP_SIGNAL_POLL_SECONDS`, and
 `stop_checkpointing` sets a flag without waking it. Waking it makes local runs and tests six
-times faster. The deployed bundles are untouched. `tests/local/test_wake_at_stop.py` says
+times faster. The deployed bundles are untouched. `tests/conftest.py` does the same for the
+tests' own runner. `tests/local/test_wake_at_stop.py` says
 when upstream has made this needless.
 """
 
 import functools
+import importlib
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -24,7 +26,10 @@ def install() -> None:
 
 
 def patch(state: Any) -> None:
-    """Make *state*'s `stop_checkpointing` wake the thread that it stops."""
+    """Make *state*'s `stop_checkpointing` wake the thread that it stops, in that one version."""
+    about = importlib.import_module("aws_durable_execution_sdk_python.__about__")
+    if about.__version__ != SDK_VERSION:
+        return
     original = state.ExecutionState.stop_checkpointing
 
     @functools.wraps(original)
@@ -56,6 +61,4 @@ class _PatchingLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._wrapped.exec_module(module)
-        about = __import__("aws_durable_execution_sdk_python.__about__", fromlist=["__version__"])
-        if about.__version__ == SDK_VERSION:
-            patch(module)
+        patch(module)
