@@ -231,8 +231,8 @@ def _strip_documentation(model: Path) -> None:
     """Keep of a service model what a client needs, uncompressed.
 
     Every cold start reads the models of its clients, and more than half of one is text for
-    people. The text goes and its key stays: botocore changes the text of some shapes when it
-    makes a client. A shape may have a member of the name `documentation`: that is an object.
+    people. The text goes and its key stays, because botocore takes some for granted. A shape may
+    have a member of the name `documentation`: that is an object.
     """
 
     def without(value: Any) -> Any:
@@ -244,9 +244,6 @@ def _strip_documentation(model: Path) -> None:
         return [without(item) for item in value] if isinstance(value, list) else value
 
     stripped = without(json.loads(gzip.decompress(model.read_bytes())))
-    for parameter in stripped.get("clientContextParams", {}).values():
-        # The one place where botocore takes the text for granted (`ServiceModel`).
-        parameter["documentation"] = ""
     model.with_suffix("").write_text(json.dumps(stripped, separators=(",", ":")))
     model.unlink()
 
