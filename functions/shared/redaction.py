@@ -109,6 +109,9 @@ _AWS_SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9
 _CARD = re.compile(r"(?<!\d)[2-6]\d(?:[ .-]?\d){11,17}(?!\d)")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 
+# No secret, but a person's, and from a payload as a rule: SES names it when it declines a mail.
+_MAIL_ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
+
 
 def is_secret_key(key: str) -> bool:
     """Whether what stands under *key* is to be withheld, however the key is spelled."""
@@ -284,4 +287,5 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
     (_AWS_SECRET_KEY, _mixes_letters_and_digits),
     (_CARD, _passes_luhn),
     (_IBAN, _passes_mod_97),
+    (_MAIL_ADDRESS, bool),
 )
