@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.alerts.alert import JobDeadLetter
 from functions.alerts.error_name import error_name
 from functions.alerts.job_finding import Execution, Finding, Situation, finding, needs_execution
+from functions.shared.job import InvalidJobError
 from functions.shared.job_table import JobTable
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class JobReasons:
     def find(self, letter: JobDeadLetter) -> Finding:
         try:
             job = self._table().get(letter.job_id)
-        except (BotoCoreError, ClientError, ValueError, TypeError, KeyError) as error:
-            # The last three: a row that a producer wrote by hand and that is not one.
+        except (BotoCoreError, ClientError, InvalidJobError) as error:
             logger.warning("job not readable", extra={"key": letter.key, "why": error_name(error)})
             return Finding(situation=Situation.UNSEEN)
         execution = None

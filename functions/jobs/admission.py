@@ -12,14 +12,21 @@ from functions.shared.job import (
     JobStatus,
     check_job_id,
     check_job_type,
+    cut,
     parse_timestamp,
 )
 from functions.shared.job_table import job_from_item
 from functions.shared.payloads import is_payload_ref, parse_payload
 
+_MAX_SHOWN_BYTES = 100
+
 
 class UnreadableRowError(PermanentError):
     """An attribute of the row is not what it should be."""
+
+
+class UnwritableRowError(PermanentError):
+    """DynamoDB takes no more into the row: it is full, or its job type makes no key."""
 
 
 class PayloadTooLargeError(PermanentError):
@@ -42,8 +49,8 @@ def read_row(image: Mapping[str, Any]) -> Job:
     """
     try:
         return job_from_item(image)
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableRowError(f"the row cannot be read: {error!r}") from None
+    except InvalidJobError as error:
+        raise UnreadableRowError(str(error)) from None
 
 
 def stand_in(image: Mapping[str, Any]) -> Job:
@@ -51,7 +58,8 @@ def stand_in(image: Mapping[str, Any]) -> Job:
     attempt = image.get("attempt", {}).get("N", "1")
     return Job(
         job_id=image["job_id"]["S"],
-        job_type=image.get("job_type", {}).get("S") or "unknown",
+        # As long as somebody made it; a dead letter takes 256 KB.
+        job_type=cut(image.get("job_type", {}).get("S") or "unknown", _MAX_SHOWN_BYTES),
         status=JobStatus.PENDING,
         created_at="",
         attempt=int(attempt) if attempt.isdecimal() else 1,

@@ -18,12 +18,17 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.jobs.admission import check_delay, check_row, read_row, stand_in
+from functions.jobs.admission import (
+    UnwritableRowError,
+    check_delay,
+    check_row,
+    read_row,
+    stand_in,
+)
 from functions.jobs.dead_letters import DeadLetters
 from functions.jobs.job_types import JobTypes
 from functions.jobs.starts import StartPostponedError, StartRefusedError, start_execution
 from functions.shared import names
-from functions.shared.aws_errors import is_transient
 from functions.shared.errors import PermanentError, error_code
 from functions.shared.job import (
     MAX_ERROR_MESSAGE_BYTES,
@@ -134,7 +139,7 @@ def dispatch(image: Mapping[str, Any]) -> bool:
 
 def start(job: Job) -> None:
     now = datetime.now(UTC)
-    jobs.admit(job, now)
+    admit(job, now)
     if job.is_direct:
         return
     check_row(job)
@@ -146,6 +151,15 @@ def start(job: Job) -> None:
     except StartRefusedError:
         job_types.forget(job.job_type)
         raise
+
+
+def admit(job: Job, now: datetime) -> None:
+    try:
+        jobs.admit(job, now)
+    except ClientError as error:
+        if not is_unwritable(error):
+            raise
+        raise UnwritableRowError(f"the row cannot be completed: {error}") from error
 
 
 def give_up(image: Mapping[str, Any], cause: Exception) -> bool:
@@ -160,11 +174,9 @@ def give_up(image: Mapping[str, Any], cause: Exception) -> bool:
         if has_failed(job, error):
             dead_letters.send(job, error)
     except (BotoCoreError, ClientError) as trouble:
-        if is_transient(trouble):
-            logger.warning("failure not recorded yet", extra={**about, "reason": str(trouble)})
-            return False
-        logger.exception("failure not told", extra=about)
-        return True
+        # Also what is denied: a failure that nobody was told of must not count as done.
+        logger.warning("failure not told yet", extra={**about, "reason": str(trouble)})
+        return False
     logger.warning("job not started", extra=about)
     return True
 
@@ -180,6 +192,16 @@ def has_failed(job: Job, error: JobError) -> bool:
             datetime.now(UTC),
             execution_arn=None,
         )
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-        logger.exception("row not readable", extra={"job_id": job.job_id})
+    except InvalidJobError:
+        logger.warning("row not readable", extra={"job_id": job.job_id})
         return True
+    except ClientError as trouble:
+        if not is_unwritable(trouble):
+            raise
+        logger.warning("row not writable", extra={"job_id": job.job_id})
+        return True
+
+
+def is_unwritable(error: ClientError) -> bool:
+    """DynamoDB refuses this very write: it would never succeed, and hold up the jobs behind it."""
+    return error.response["Error"].get("Code") == "ValidationException"

@@ -16,6 +16,7 @@ from functions.shared import names
 from functions.shared.job import (
     INDEXED_AS_OPEN,
     RETRYABLE,
+    InvalidJobError,
     Job,
     JobError,
     JobStatus,
@@ -78,7 +79,18 @@ class Claim:
 
 
 def job_from_item(item: Mapping[str, Any]) -> Job:
-    """Read a row, tolerating attributes that this version does not know, or that were forgotten."""
+    """Read a row, tolerating attributes that this version does not know, or that were forgotten.
+
+    Raises:
+        InvalidJobError: An attribute is not what it should be; a producer wrote it by hand.
+    """
+    try:
+        return _read(item)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidJobError(f"the row cannot be read: {error!r}") from None
+
+
+def _read(item: Mapping[str, Any]) -> Job:
     values = {name: _deserializer.deserialize(value) for name, value in item.items()}
     known: dict[str, Any] = {"job_type": "", "created_at": ""}
     known |= {name: value for name, value in values.items() if name in _COLUMNS}
@@ -440,4 +452,16 @@ def _has_ended(job: Job | None, status: JobStatus, attempt: int, execution_arn: 
 
 
 def _job_from_open_index(item: Mapping[str, Any]) -> Job:
-    return job_from_item({**item, "status": item["open_status"]})
+    """An entry of the index; of one that cannot be read what its keys tell.
+
+    It must neither hide the jobs behind it nor be hidden itself.
+    """
+    try:
+        return job_from_item({**item, "status": item["open_status"]})
+    except InvalidJobError:
+        return Job(
+            job_id=item["job_id"]["S"],
+            job_type="",
+            status=JobStatus(item["open_status"]["S"]),
+            created_at=item["open_since"]["S"],
+        )

@@ -25,6 +25,8 @@ from tests.functions.jobs.fake_aws import (
 
 pytestmark = pytest.mark.usefixtures("fake_lambda", "topic", "ssm")
 
+# DynamoDB takes 400 KB; moto counts a little differently.
+MOTOS_ITEM_BYTES = 405_000
 TOO_MANY = refusal("TooManyRequestsException", 429)
 
 
@@ -205,7 +207,7 @@ def test_failure_6_no_job_is_lost_when_every_start_is_throttled_a_few_times(
     assert sorted(fake_lambda.executions) == sorted(f"{name}-1" for name in names)
 
 
-POISON = {
+POISON: dict[str, tuple[dict[str, Any], str]] = {
     "unknown type": ({"job_type": "send-fax"}, "unknown_job_type"),
     "type with a slash": ({"job_type": "../send-email"}, "invalid_job"),
     "no type": ({"job_type": None}, "invalid_job"),
@@ -228,17 +230,20 @@ POISON = {
     "run_at too far": ({"run_at": "2099-01-01T00:00:00Z"}, "run_at_too_far"),
     "payload is a number": ({"payload": 7}, "unreadable_row"),
     "attempt is a text": ({"attempt": "two"}, "unreadable_row"),
+    "row full": ({"payload": "x" * (MOTOS_ITEM_BYTES - 150)}, "payload_too_large"),
 }
+# Their rows cannot be made to say anything.
+UNTOLD_IN_THE_ROW = {"attempt is a text", "row full"}
 
 
-@pytest.mark.parametrize(("fields", "code"), POISON.values(), ids=POISON.keys())
+@pytest.mark.parametrize("poison", POISON)
 def test_failure_4_a_job_that_cannot_start_fails_at_once_and_is_told(
     rows: Rows,
     fake_lambda: FakeLambda,
     topic: FakeSns,
-    fields: dict[str, Any],
-    code: str,
+    poison: str,
 ) -> None:
+    fields, code = POISON[poison]
     image = raw_row(**fields)
     rows.put(image)
     job_id = image["job_id"]["S"]
@@ -248,7 +253,7 @@ def test_failure_4_a_job_that_cannot_start_fails_at_once_and_is_told(
     assert fake_lambda.invokes == []
     [(event, told)] = topic.told
     assert (event["job_id"], event["attempt"], told) == (job_id, 1, code)
-    if code != "unreadable_row":
+    if poison not in UNTOLD_IN_THE_ROW:
         row = rows.get(job_id)
         assert (row["status"], row["error"]["type"]) == ("failed", code)
 
@@ -262,6 +267,25 @@ def test_failure_4_a_poison_record_does_not_hold_up_those_behind_it(
     assert dispatch(*poison, *healthy) == []
 
     assert sorted(fake_lambda.executions) == ["job-2-1", "job-3-1"]
+
+
+def test_a_row_that_cannot_be_completed_fails_instead_of_holding_up_those_behind_it(
+    rows: Rows, topic: FakeSns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        # DynamoDB's answer to an index key over 2,048 bytes, which moto takes.
+        raise refusal("ValidationException", 400, "UpdateItem")
+
+    monkeypatch.setattr(dispatcher.jobs, "admit", refuse)
+    image = raw_row(job_type="x" * 300_000)
+    rows.put(image)
+
+    assert dispatch(record(image)) == []
+
+    assert rows.get()["error"]["type"] == "unwritable_row"
+    [(event, code)] = topic.told
+    assert len(event["job_type"]) <= 100
+    assert code == "unwritable_row"
 
 
 @settings(
@@ -321,10 +345,11 @@ def test_a_throttled_look_up_sends_the_record_back(rows: Rows, ssm: FakeSsm) -> 
     assert dispatch(new) == []
 
 
-def test_a_dead_letter_that_is_throttled_goes_out_with_the_next_try(
-    rows: Rows, topic: FakeSns
+@pytest.mark.parametrize("code", ["Throttling", "KMSDisabled", "AuthorizationError"])
+def test_a_dead_letter_that_cannot_be_sent_now_goes_out_with_the_next_try(
+    rows: Rows, topic: FakeSns, code: str
 ) -> None:
-    topic.errors = [refusal("Throttling", 400, "Publish")]
+    topic.errors = [refusal(code, 400, "Publish")]
     [poison] = submitted(rows, "job-1", payload="no JSON")
 
     assert dispatch(poison) == ["sequence-job-1"]

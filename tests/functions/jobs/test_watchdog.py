@@ -110,6 +110,22 @@ def test_a_job_that_cannot_start_does_not_hold_up_the_next(
     assert list(fake_lambda.executions) == ["job-2-1"]
 
 
+def test_a_row_that_cannot_be_read_does_not_hide_the_next(
+    rows: Rows, fake_lambda: FakeLambda
+) -> None:
+    rows.submit(any_job("job-1", created_at=ANY_TIME))
+    rows.submit(any_job("job-2", created_at=LONG_AGO))
+    rows.client.update_item(
+        TableName=rows.table_name,
+        Key={"job_id": {"S": "job-1"}},
+        UpdateExpression="SET attempt = :text",
+        ExpressionAttributeValues={":text": {"S": "one"}},
+    )
+
+    assert watch() == {"unstartable": 1, "restarted": 1}
+    assert list(fake_lambda.executions) == ["job-2-1"]
+
+
 def test_failure_6_a_throttled_start_ends_the_run_and_the_next_one_goes_on(
     rows: Rows, fake_lambda: FakeLambda
 ) -> None:
