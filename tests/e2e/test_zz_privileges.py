@@ -1,0 +1,90 @@
+"""What the functions' roles allow, held against every AWS call made in this session.
+
+Last by its name: it judges the calls of all tests before it. Both ways: a call that its role would
+have denied is a job lost in AWS, and a grant that no call needed is one too many.
+"""
+
+import fnmatch
+
+import pytest
+
+from local.endpoint import Endpoint
+from tests.privileges.calls import Call, Place, needed_by
+from tests.privileges.policies import Grant, denied, unused
+from tests.privileges.roles import grants_by_app
+
+pytestmark = pytest.mark.platform
+
+FUNCTIONS = ("dispatcher", "recorder", "send-email", "slack-notifier", "watchdog")
+
+# What AWS's services do in the role's name: the function itself never makes these calls.
+USED_BY_SERVICES = {
+    "kms:Decrypt": "SNS encrypts dead letters and SQS decrypts alerts with the topic's key",
+    "kms:GenerateDataKey*": "SNS encrypts what is published with the topic's key",
+    "logs:CreateLogStream": "Lambda writes the function's log",
+    "logs:PutLogEvents": "Lambda writes the function's log",
+    "xray:PutTelemetryRecords": "Lambda sends the function's traces",
+    "xray:PutTraceSegments": "Lambda sends the function's traces",
+    "dynamodb:DescribeStream": "Lambda reads the stream for the mapping",
+    "dynamodb:GetRecords": "Lambda reads the stream for the mapping",
+    "dynamodb:GetShardIterator": "Lambda reads the stream for the mapping",
+    "dynamodb:ListStreams": "Lambda reads the stream for the mapping",
+    "sqs:DeleteMessage": "Lambda deletes told alerts from the queue",
+    "sqs:GetQueueAttributes": "Lambda watches the queue for the mapping",
+    "sqs:ReceiveMessage": "Lambda reads the queue for the mapping",
+}
+# Publishing to the dead-letter topic, by functions that do so only through Lambda.
+DEAD_LETTERS_BY_LAMBDA = {"send-email", "watchdog"}
+# The SDK reads on where a history does not fit into the event (5 MB); a mail's always does.
+STATE_ACTION = "lambda:GetDurableExecutionState"
+
+
+def test_no_call_of_a_function_would_have_been_denied(
+    endpoint: Endpoint, recorded_calls: list[Call]
+) -> None:
+    place = Place(endpoint.account, endpoint.region)
+    granted = grants_by_app(endpoint)
+
+    refused = {
+        app: denied(
+            {need for call in recorded_calls if call.app == app for need in needed_by(call, place)},
+            granted[app],
+        )
+        for app in FUNCTIONS
+    }
+
+    assert {call.app for call in recorded_calls} >= set(FUNCTIONS), "a function made no call"
+    assert refused == {app: set() for app in FUNCTIONS}
+
+
+def test_nothing_is_granted_that_no_call_needed(
+    endpoint: Endpoint, recorded_calls: list[Call]
+) -> None:
+    place = Place(endpoint.account, endpoint.region)
+
+    superfluous = {
+        app: {
+            grant
+            for grant in unused(
+                grants_by_app(endpoint)[app],
+                {
+                    need
+                    for call in recorded_calls
+                    if call.app == app
+                    for need in needed_by(call, place)
+                },
+            )
+            if not _is_used_by_services(app, grant)
+        }
+        for app in FUNCTIONS
+    }
+
+    assert superfluous == {app: set() for app in FUNCTIONS}
+
+
+def _is_used_by_services(app: str, grant: Grant) -> bool:
+    if any(fnmatch.fnmatchcase(grant.action, action) for action in USED_BY_SERVICES):
+        return True
+    if grant.action == "sns:Publish":
+        return app in DEAD_LETTERS_BY_LAMBDA
+    return grant.action == STATE_ACTION and app == "send-email"
