@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from functions.alerts.alert import JobDeadLetter
-from functions.shared.errors import error_code
+from functions.shared.errors import REFUSALS, error_code
 from functions.shared.job import RETRYABLE, Job, JobError, JobStatus
-
-REFUSALS = frozenset({"job_not_found", "payload_mismatch"})
 
 _STATUS_OF_EXECUTION = {
     "FAILED": JobStatus.FAILED,
@@ -66,7 +64,7 @@ def finding(letter: JobDeadLetter, job: Job | None, execution: Execution | None)
             situation=Situation.REFUSED,
             error=told or JobError("job_not_found", "No row of the job table has this job id."),
         )
-    if letter.error_code in REFUSALS or job.attempt < letter.attempt:
+    if _is_refusal(letter, job) or job.attempt < letter.attempt:
         return Finding(situation=Situation.REFUSED, job=job, error=told)
     if job.attempt > letter.attempt:
         return Finding(situation=Situation.RETRIED, job=job, error=told)
@@ -90,6 +88,17 @@ def finding(letter: JobDeadLetter, job: Job | None, execution: Execution | None)
         error=(_error_of_execution(execution) if ended else None) or told,
         execution_arn=job.execution_arn,
     )
+
+
+def _is_refusal(letter: JobDeadLetter, job: Job) -> bool:
+    """Whether a start was turned away and the job went on; one that took its name ended it."""
+    has_ended_by_it = (
+        job.attempt == letter.attempt
+        and job.status in RETRYABLE
+        and job.error is not None
+        and job.error.type == letter.error_code
+    )
+    return letter.error_code in REFUSALS and not has_ended_by_it
 
 
 def _error_of(letter: JobDeadLetter) -> JobError | None:

@@ -19,7 +19,7 @@ from botocore.config import Config
 from functions.jobs.dead_letters import DeadLetters
 from functions.jobs.status_event import StatusEvent
 from functions.shared import names
-from functions.shared.errors import error_code
+from functions.shared.errors import REFUSALS, error_code
 from functions.shared.job import (
     MAX_ERROR_MESSAGE_BYTES,
     ExecutionName,
@@ -57,9 +57,6 @@ class Settings:
             ),
         )
 
-
-# Starts that were refused before the claim: the job itself is not to blame and goes on.
-REFUSALS = frozenset({"job_not_found", "payload_mismatch"})
 
 logger = logging.getLogger(__name__)
 settings = Settings.from_environ(os.environ)
@@ -119,7 +116,7 @@ def record(ended: StatusEvent, named: Job | None) -> None:
     row = jobs.get(job.job_id)
     if row is not None and is_recorded(row, ended):
         tell_again(row)
-    elif error.type in REFUSALS and (row is None or row.execution_arn != ended.execution_arn):
+    elif error.type in REFUSALS and (row is None or not has_used_up(row, job, ended)):
         logger.warning("start refused", extra=about)
         dead_letters.send(job, error)
     elif jobs.end(
@@ -134,6 +131,18 @@ def record(ended: StatusEvent, named: Job | None) -> None:
         dead_letters.send(job, error)
     else:
         logger.info("row tells something newer", extra=about)
+
+
+def has_used_up(row: Job, job: Job, ended: StatusEvent) -> bool:
+    """Whether a refused start took the name under which *row*'s attempt would be started.
+
+    Nothing can start that attempt any more: Lambda answers the name with what has ended.
+    """
+    return (
+        row.status is JobStatus.PENDING
+        and ended.execution_name == str(ExecutionName(row.job_id, row.attempt))
+        and (row.attempt, row.job_type) == (job.attempt, job.job_type)
+    )
 
 
 def job_started(execution: "GetDurableExecutionResponseTypeDef") -> Job | None:

@@ -27,6 +27,14 @@ class PayloadMismatchError(PermanentError):
     """A direct invoke carried another payload than the job's row."""
 
 
+class ClaimFailedError(TransientError):
+    """The job could not be claimed, nor could it when tried again; nothing was done."""
+
+
+class ResultNotRecordedError(TransientError):
+    """The work was done and its result could not be written, nor could it when tried again."""
+
+
 class ResultTooLargeError(PermanentError):
     """The workflow's result does not fit the row; put it into S3 and return a reference."""
 
@@ -44,3 +52,7 @@ def error_code(error_type: str) -> str:
     name = error_type.rpartition(".")[2]
     bare = _SUFFIX.sub("", name) or name
     return _HUMP.sub("_", bare).lower()
+
+
+# Starts that were turned away before the claim: the job itself is not to blame.
+REFUSALS = frozenset(error_code(kind.__name__) for kind in (JobNotFoundError, PayloadMismatchError))

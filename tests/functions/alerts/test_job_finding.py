@@ -55,6 +55,14 @@ def test_a_refused_start_is_not_taken_for_the_attempts_end(status: JobStatus) ->
     assert finding(REFUSED, any_job(status=status), None).situation is Situation.REFUSED
 
 
+def test_a_refused_start_that_took_the_jobs_name_is_the_attempts_end() -> None:
+    job = any_job(status=JobStatus.FAILED, error=JobError("payload_mismatch", "not the row's"))
+
+    found = finding(REFUSED, job, None)
+
+    assert (found.situation, found.status) == (Situation.ENDED, JobStatus.FAILED)
+
+
 def test_a_start_without_a_row_was_refused_as_not_found() -> None:
     found = finding(LETTER, None, None)
 

@@ -160,17 +160,56 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("error_type", "code"), REFUSALS.items())
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [("freely-chosen", {}), ("job-1-1", {"job_type": "send-fax"}), ("job-1-2", {"attempt": 2})],
+    ids=["another name", "another type", "another attempt"],
+)
 def test_a_refused_start_is_told_and_leaves_the_job_as_it_is(
-    rows: Rows, fake_lambda: FakeLambda, topic: FakeSns, error_type: str, code: str
+    rows: Rows,
+    fake_lambda: FakeLambda,
+    topic: FakeSns,
+    error_type: str,
+    code: str,
+    name: str,
+    event: dict[str, Any],
 ) -> None:
     rows.submit(any_job())
     before = rows.get()
+    fake_lambda.described[ARN] = execution(error_type, **event, payload={"password": "hunter2"})
+
+    record(status_event("FAILED", name=name))
+
+    assert rows.get() == before
+    assert topic.told == [(START | event, code)]
+
+
+@pytest.mark.parametrize(("error_type", "code"), REFUSALS.items())
+def test_a_refused_start_that_took_the_jobs_own_name_fails_the_job_so_that_it_can_be_retried(
+    rows: Rows, jobs: JobTable, fake_lambda: FakeLambda, topic: FakeSns, error_type: str, code: str
+) -> None:
+    rows.submit(any_job())
     fake_lambda.described[ARN] = execution(error_type, payload={"password": "hunter2"})
 
     record(status_event("FAILED"))
 
-    assert rows.get() == before
+    row = rows.get()
+    assert (row["status"], row["error"]["type"]) == ("failed", code)
     assert topic.told == [(START, code)]
+    assert jobs.retry("job-1", NOW).attempt == 2
+
+
+def test_a_refused_start_does_not_fail_a_job_that_somebody_else_has_claimed(
+    rows: Rows, jobs: JobTable, fake_lambda: FakeLambda, topic: FakeSns
+) -> None:
+    rows.submit(any_job())
+    jobs.claim("job-1", "send-email", 1, "arn:of-a-direct-invoke", NOW)
+    fake_lambda.described[ARN] = execution("PayloadMismatchError")
+
+    record(status_event("FAILED"))
+
+    assert rows.get()["status"] == "processing"
+    assert topic.told == [(START, "payload_mismatch")]
 
 
 def test_a_refused_start_of_a_job_without_a_row_is_told(
