@@ -31,9 +31,11 @@ from functions.shared import names
 from functions.shared.aws_errors import is_transient
 from functions.shared.claim import ClaimAnswer, ClaimOutcome, ClaimSerDes, claim_job
 from functions.shared.errors import (
+    ClaimFailedError,
     JobNotFoundError,
     MalformedPayloadError,
     PayloadMismatchError,
+    ResultNotRecordedError,
 )
 from functions.shared.failures import describe
 from functions.shared.job import JobError, JobStatus
@@ -123,7 +125,10 @@ def durable_job(
     def run(event: Any, context: DurableContext) -> Any:
         start = StartEvent.from_event(event)
         _wait_for_run_at(start, context)
-        claim = context.step(_claim(start, context), name="claim", config=_CLAIM)
+        try:
+            claim = context.step(_claim(start, context), name="claim", config=_CLAIM)
+        except DurableOperationError as error:
+            raise ClaimFailedError(f"the job could not be claimed: {error}") from error
         about = {"job_id": start.job_id, "job_type": start.job_type, "attempt": start.attempt}
         if claim.outcome is ClaimOutcome.TAKEN:
             context.logger.info("claim taken", extra=about)
@@ -143,7 +148,7 @@ def durable_job(
             context.logger.warning("job failed", extra={**about, "error_code": failure.type})
             raise
 
-        if context.step(_complete(start, result, context), name="record-completed", config=_RECORD):
+        if _record_result(start, result, context):
             context.logger.info("job completed", extra=about)
         else:
             context.logger.warning("job had ended before its result came", extra=about)
@@ -229,6 +234,16 @@ def _complete(
         )
 
     return complete
+
+
+def _record_result(start: StartEvent, result: str, context: DurableContext) -> bool:
+    try:
+        return context.step(
+            _complete(start, result, context), name="record-completed", config=_RECORD
+        )
+    except DurableOperationError as error:
+        # Its status event brings the recorder, which fails the row under this name.
+        raise ResultNotRecordedError(f"the work is done, its record is missing: {error}") from error
 
 
 def _fail(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from functions.shared import durable_job as job_function
 from functions.shared.claim import ClaimAnswer, ClaimOutcome, ClaimSerDes
 from functions.shared.durable_job import durable_job
-from functions.shared.errors import PermanentError, TransientError
+from functions.shared.errors import PermanentError, TransientError, error_code
 from functions.shared.job import (
     MAX_PAYLOAD_BYTES,
     MAX_RESULT_BYTES,
@@ -197,6 +197,28 @@ def test_a_failure_that_cannot_be_recorded_does_not_hide_the_error(
 
     assert ended.error_type == "KeyError"
     assert rows.get()["status"] == "processing"
+
+
+@pytest.mark.parametrize(
+    ("write", "code"), [("claim", "claim_failed"), ("complete", "result_not_recorded")]
+)
+def test_an_execution_that_cannot_write_its_row_says_how_far_it_came(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, write: str, code: str
+) -> None:
+    """A bare `StepError` would leave the row and the alert with the code `step`."""
+    rows.submit(any_job())
+
+    def broken(*_args: Any, **_kwargs: Any) -> None:
+        raise PermanentError("the table is gone")
+
+    monkeypatch.setattr(JobTable, write, broken)
+
+    ended = execute(idle, START)
+
+    assert ended.error_type is not None
+    assert error_code(ended.error_type) == code
+    assert ended.result.error is not None
+    assert "the table is gone" in (ended.result.error.message or "")
 
 
 def test_failure_14_a_result_that_comes_after_the_jobs_end_changes_nothing(
