@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from local.endpoint import Endpoint
@@ -12,11 +14,12 @@ from local.platform_file import PROJECT
 WITH_NODE = PROJECT / "bin" / "with-node"
 CDK = PROJECT / "node_modules" / ".bin" / "cdk"
 
-BOOTSTRAP_STACK = "CDKToolkit"
+# As much as fits on a screen; the file has it all.
+LAST_LINES = 12
 
 
 class DeploymentError(RuntimeError):
-    """The CDK command line did not succeed; the message is what it said last."""
+    """The CDK command line did not succeed; the message ends with what it said last."""
 
 
 class Deployment:
@@ -65,6 +68,8 @@ class Deployment:
         )
 
     async def _run(self, arguments: Sequence[str], *, folder: Path) -> None:
+        if not CDK.exists():
+            raise DeploymentError(f"{CDK} is missing: run `make setup`")
         self._output.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             str(WITH_NODE),
@@ -75,6 +80,8 @@ class Deployment:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            # A Ctrl-C in the terminal is for the platform, which ends all of this in order.
+            start_new_session=True,
         )
         said: list[str] = []
         try:
@@ -83,12 +90,21 @@ class Deployment:
                 if _is_progress(said[-1]):
                     sys.stdout.write(said[-1] + "\n")
                     sys.stdout.flush()
-            if await process.wait() != 0:
-                raise DeploymentError("\n".join(said[-40:]))
+            await process.wait()
         finally:
             if process.returncode is None:
-                process.terminate()
+                # The app that it synthesizes, too.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
                 await process.wait()
+        if process.returncode != 0:
+            log = self._output / "cdk.log"
+            log.write_text("\n".join([*said, ""]), encoding="utf-8")
+            last = "\n".join(f"  {line}" for line in said[-LAST_LINES:])
+            raise DeploymentError(
+                f"`cdk {arguments[0]}` did not succeed; all that it said is in {log}, "
+                f"and last:\n{last}"
+            )
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local import deployment as deployment_of_local
 from local.deployment import CDK, Deployment, DeploymentError
 from local.platform import Platform
 from local.platform_file import PROJECT
@@ -51,5 +52,16 @@ async def test_a_deployment_that_fails_says_what_the_cdk_said(
     (tmp_path / "cdk.json").write_text(json.dumps({"app": "echo this app is broken >&2; false"}))
     deployment = Deployment(platform.endpoint, app=tmp_path, output=tmp_path / "deployment")
 
-    with pytest.raises(DeploymentError, match="this app is broken"):
+    with pytest.raises(DeploymentError, match=r"(?s)^`cdk deploy` did.*app is broken"):
         await deployment.deploy()
+
+    assert "this app is broken" in (tmp_path / "deployment" / "cdk.log").read_text()
+
+
+async def test_a_missing_cdk_is_told_with_the_command_that_installs_it(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment_of_local, "CDK", tmp_path / "missing")
+
+    with pytest.raises(DeploymentError, match="run `make setup`"):
+        await Deployment(platform.endpoint, output=tmp_path).deploy()
