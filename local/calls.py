@@ -12,11 +12,11 @@ REMEMBERED = 10_000
 
 
 class Calls:
-    """The calls made so far, in memory (bounded) and as lines of JSON in a file."""
+    """The calls of one platform, in memory (bounded) and as lines of JSON in a file of its own."""
 
     def __init__(self, path: Path) -> None:
         self._latest: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("w", encoding="utf-8")
 
     def record(self, request: AwsRequest, status: int) -> None:
         if not request.operation:

@@ -28,6 +28,10 @@ class Endpoint:
     def access_key_id(self) -> str:
         return self.account
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def environ(self) -> dict[str, str]:
         """Environment that points any AWS tool here, and only here."""
         return {

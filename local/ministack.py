@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 from local.endpoint import HOST, Endpoint, free_port
 from local.lifeline import Lifeline
@@ -25,11 +27,13 @@ INSIDE = Path(__file__).resolve().parent / "inside_ministack"
 INHERITED = ("PATH", "HOME", "LANG")
 
 START_TIMEOUT_SECONDS = 60
+# Between choosing a free port and MiniStack's taking it, somebody else may.
+START_ATTEMPTS = 3
 STOP_TIMEOUT_SECONDS = 5
 
 
 class MiniStackError(RuntimeError):
-    """MiniStack did not start; the message says where its log is."""
+    """MiniStack did not start, or is gone; the message says where its log is."""
 
 
 class MiniStack:
@@ -44,7 +48,7 @@ class MiniStack:
                 itself, unless told otherwise.
         """
         self.endpoint = Endpoint(f"http://{HOST}:{free_port()}")
-        self._functions_call = functions_call or self.endpoint.url
+        self._functions_call = functions_call
         self._temporary = state / "tmp"
         self._log = state / "ministack.log"
         self._lifeline_path = state / "lifeline"
@@ -53,7 +57,18 @@ class MiniStack:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        process = self._process
+        return None if process is None else process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and ended by itself."""
+        process = self._process
+        return process is not None and process.poll() is not None
+
+    def ended(self) -> MiniStackError:
+        """What to raise when it has."""
+        return MiniStackError(f"MiniStack has ended unexpectedly; see {self._log}")
 
     def start(self) -> None:
         """Start it and return when it answers.
@@ -63,6 +78,18 @@ class MiniStack:
         """
         if not INTERPRETER.exists():
             raise MiniStackError(f"{INTERPRETER} is missing: run `make setup`")
+        for _ in range(START_ATTEMPTS):
+            self._launch()
+            if self._answers():
+                return
+            has_ended = self.has_ended
+            self.stop()
+            if not has_ended:
+                break
+            self.endpoint = Endpoint(f"http://{HOST}:{free_port()}")
+        raise MiniStackError(f"MiniStack did not start; see {self._log}")
+
+    def _launch(self) -> None:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(parents=True)
         self._lifeline = Lifeline(self._lifeline_path)
@@ -76,18 +103,17 @@ class MiniStack:
                 # A Ctrl-C in the terminal is for the platform, which stops it in order.
                 start_new_session=True,
             )
-        self._wait_until_it_answers()
 
     def stop(self) -> None:
         """Stop it, its workers included, and remove its temporary files."""
-        if self._process is not None:
-            self._process.terminate()
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
             try:
-                self._process.wait(STOP_TIMEOUT_SECONDS)
+                process.wait(STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+                process.kill()
+                process.wait()
         if self._lifeline is not None:
             # Whatever workers it left are watching this.
             self._lifeline.cut()
@@ -107,20 +133,18 @@ class MiniStack:
         self.stop()
 
     def _environ(self, lifeline: Lifeline) -> dict[str, str]:
-        port = self.endpoint.url.rpartition(":")[2]
-        inherited = {
-            name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
-        }
+        functions_call = self._functions_call or self.endpoint.url
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return {
             **inherited,
             **self.endpoint.environ(),
             **lifeline.environ(),
-            "AWS_ENDPOINT_URL": self._functions_call,
-            "AWS_ENDPOINT_URL_S3": self._functions_call,
+            "AWS_ENDPOINT_URL": functions_call,
+            "AWS_ENDPOINT_URL_S3": functions_call,
             "BIND_HOST": HOST,
             # Docker is never looked for.
             "DOCKER_HOST": "unix:///nonexistent",
-            "GATEWAY_PORT": port,
+            "GATEWAY_PORT": str(self.endpoint.port),
             "IOT_MTLS_ENABLED": "0",
             "LAMBDA_ACCOUNT_CONCURRENCY": "0",
             "LOG_LEVEL": "WARNING",
@@ -133,17 +157,27 @@ class MiniStack:
             "TMPDIR": str(self._temporary),
         }
 
-    def _wait_until_it_answers(self) -> None:
+    def _answers(self) -> bool:
+        """Wait until it answers; False if it ends, is told to stop, or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(  # noqa: S310  # loopback
-                    f"{self.endpoint.url}/_ministack/health", timeout=1
+        while time.monotonic() < deadline and self.pid is not None and not self.has_ended:
+            if self._listens(self.pid):
+                with (
+                    suppress(OSError),
+                    urllib.request.urlopen(  # noqa: S310  # loopback
+                        f"{self.endpoint.url}/_ministack/health", timeout=1
+                    ),
                 ):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        self.stop()
-        raise MiniStackError(f"MiniStack did not start; see {self._log}")
+                    return True
+            time.sleep(0.1)
+        return False
+
+    def _listens(self, pid: int | None) -> bool:
+        """Whether it is this process that has the port, and not somebody else."""
+        with suppress(psutil.Error):
+            return any(
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr.port == self.endpoint.port
+                for connection in psutil.Process(pid).net_connections("tcp")
+            )
+        return False

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -43,9 +43,15 @@ from local.plain_invoke import PlainInvoke
 from local.platform_file import DEFAULT_STATE, RunningPlatform
 from local.schedule import Schedules
 from local.slack_sink import SlackSink
+from local.state_directory import held
 from local.status_events import StatusEvents
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# How soon the end of MiniStack is noticed.
+LOOK_SECONDS = 0.5
 
 # AWS waits one and two minutes; a developer does not want to.
 EVENT_RETRY_DELAYS_SECONDS = (1.0, 2.0)
@@ -69,6 +75,7 @@ class Platform:
     def __init__(self, settings: PlatformSettings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
+        self._ministack: MiniStack | None = None
         self.running: RunningPlatform | None = None
 
     @property
@@ -91,6 +98,34 @@ class Platform:
         self.running = None
         await self._stack.aclose()
 
+    async def until_it_fails(self) -> NoReturn:
+        """Wait for as long as everything is well.
+
+        Raises:
+            MiniStackError: It has ended, and nothing works without it.
+        """
+        while self._ministack is None or not self._ministack.has_ended:  # noqa: ASYNC110  # a process sets no event
+            await asyncio.sleep(LOOK_SECONDS)
+        raise self._ministack.ended()
+
+    async def while_well(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What *work* returns; it is given up when the platform fails.
+
+        Raises:
+            MiniStackError: It has.
+        """
+        working = asyncio.ensure_future(work)
+        failing = asyncio.ensure_future(self.until_it_fails())
+        both: tuple[asyncio.Future[Any], ...] = (working, failing)
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            # What the failure makes of the work is not worth telling.
+            return failing.result() if failing.done() else working.result()
+        finally:
+            for future in both:
+                future.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -104,16 +139,16 @@ class Platform:
         await self.stop()
 
     async def _start(self) -> None:
-        state = self._settings.state
-        state.mkdir(parents=True, exist_ok=True)
+        state = self._stack.enter_context(held(self._settings.state))
         # Bound before anything else: functions are born knowing the address.
         listener = self._listen()
         running = RunningPlatform(
             Endpoint(f"http://{HOST}:{listener.getsockname()[1]}"), os.getpid()
         )
-        ministack = MiniStack(state, functions_call=running.endpoint.url)
-        await asyncio.to_thread(ministack.start)
+        self._ministack = ministack = MiniStack(state, functions_call=running.endpoint.url)
+        # First, so that a start that is given up half-way leaves nothing behind.
         self._stack.push_async_callback(asyncio.to_thread, ministack.stop)
+        await asyncio.to_thread(ministack.start)
         await asyncio.to_thread(furnish, ministack.endpoint, running.slack_webhook)
         application = await self._join(ministack)
         await self._serve(application, listener)

@@ -6,6 +6,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 from rich import box
@@ -27,15 +28,19 @@ POLL_SECONDS = 0.5
 QUIET_SECONDS = 4
 
 
-def play(endpoint: Endpoint, inbox_url: str) -> bool:
+def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
     """Submit the jobs, show them until they have settled, and say if all ended as they should."""
     console = Console()
     scenario = Scenario(endpoint, lambda: _as_texts(read_inbox(inbox_url)))
     console.print("\nSubmitting jobs:")
     for case in scenario.submit():
         console.print(f"  {case.job_id:<14} {case.what}")
+        if told_to_stop.is_set():
+            return False
     console.print()
-    outcomes = _until_settled(console, scenario)
+    outcomes = _until_settled(console, scenario, told_to_stop)
+    if told_to_stop.is_set():
+        return False
     console.print(_slack(read_inbox(inbox_url)["slack"]))
     console.print(_table(outcomes))
     wrong = [outcome.case.job_id for outcome in outcomes if not outcome.is_as_expected]
@@ -60,14 +65,14 @@ def _as_texts(inbox: dict[str, Any]) -> Inbox:
     )
 
 
-def _until_settled(console: Console, scenario: Scenario) -> list[Outcome]:
+def _until_settled(console: Console, scenario: Scenario, told_to_stop: Event) -> list[Outcome]:
     """Poll until every outcome is as expected and has stayed so, or the time is up."""
     deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
     settled_since: float | None = None
     told: dict[str, str] = {}
     outcomes = scenario.outcomes()
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not told_to_stop.is_set():
             if console.is_terminal:
                 live.update(_table(outcomes), refresh=True)
             else:
@@ -78,7 +83,7 @@ def _until_settled(console: Console, scenario: Scenario) -> list[Outcome]:
                     break
             else:
                 settled_since = None
-            time.sleep(POLL_SECONDS)
+            told_to_stop.wait(POLL_SECONDS)
             outcomes = scenario.outcomes()
     return outcomes
 

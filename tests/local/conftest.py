@@ -20,9 +20,15 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state directory of `platform`."""
+    return tmp_path_factory.mktemp("platform")
+
+
+@pytest.fixture(scope="session")
+def platform(platform_state: Path) -> Iterator[Platform]:
     """A whole platform with nothing deployed to it."""
-    with running_platform(PlatformSettings(state=tmp_path_factory.mktemp("platform"))) as started:
+    with running_platform(PlatformSettings(state=platform_state)) as started:
         yield started
 
 

@@ -1,7 +1,10 @@
 """Every AWS call of a function is recorded with the function that makes it."""
 
+from pathlib import Path
+
 import pytest
 
+from local.calls import Calls
 from tests.local.deployed_stack import DeployedStack
 
 pytestmark = pytest.mark.platform
@@ -43,3 +46,12 @@ def test_recorded_calls_can_be_forgotten(deployed: DeployedStack) -> None:
     deployed.control("DELETE", "calls")
 
     assert deployed.control("GET", "calls?app=steps") == []
+
+
+def test_the_record_of_a_platform_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text("of an earlier platform\n")
+
+    Calls(file).close()
+
+    assert file.read_text() == ""

@@ -1,0 +1,151 @@
+"""What `python -m local` can do: up, deploy and run, each of which Ctrl-C ends in order."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from threading import Event
+from typing import Any, NoReturn
+
+from local import showcase
+from local.deployment import Deployment, DeploymentError
+from local.ministack import MiniStackError
+from local.platform import Platform, PlatformSettings
+from local.platform_file import DEFAULT_STATE, NoPlatformError, RunningPlatform
+from local.state_directory import StateInUseError
+
+LOG_BYTES = 5_000_000
+# As a shell reports a command that Ctrl-C ended.
+INTERRUPTED = 130
+# A call that is under way when the scenario is told to stop.
+LAST_CALL_SECONDS = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    # Its own, so that a scenario may be played beside a platform that stays up.
+    state: Path = (chosen.state / "run" if chosen.command == "run" else chosen.state).resolve()
+    _log_to(state)
+    work: dict[str, Callable[[], Coroutine[Any, Any, int]]] = {
+        "up": lambda: _up(state, deploy=chosen.deploy, skip_time=chosen.skip_time),
+        "deploy": lambda: _deploy(RunningPlatform.read(state), state),
+        "run": lambda: _run(state),
+    }
+    try:
+        return asyncio.run(_until_told_to_stop(work[chosen.command]()))
+    except (DeploymentError, MiniStackError, NoPlatformError, StateInUseError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="where its files are")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="run the platform until Ctrl-C")
+    up.add_argument("--deploy", action="store_true", help="deploy the stacks to it first")
+    up.add_argument("--skip-time", action="store_true", help="let durable waits pass at once")
+    commands.add_parser("deploy", help="deploy the stacks to the platform that runs")
+    commands.add_parser("run", help="play a scenario on a platform of its own, and judge it")
+    return parser
+
+
+def _log_to(state: Path) -> None:
+    state.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        handlers=[RotatingFileHandler(state / "platform.log", maxBytes=LOG_BYTES, backupCount=1)],
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        level=logging.WARNING,
+    )
+
+
+async def _until_told_to_stop(work: Coroutine[Any, Any, int]) -> int:
+    """The exit code of *work*; Ctrl-C or SIGTERM cancels it, and it cleans up after itself."""
+    working = asyncio.create_task(work)
+
+    def stop() -> None:
+        # Once: a second one would interrupt the cleaning up, which ends within seconds.
+        if not working.cancelling():
+            working.cancel()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        return INTERRUPTED
+
+
+async def _up(state: Path, *, deploy: bool, skip_time: bool) -> int:
+    try:
+        async with Platform(PlatformSettings(state=state, skip_time=skip_time)) as platform:
+            await _stay_up(platform, state, deploy=deploy)
+    except asyncio.CancelledError:
+        # How it is meant to end.
+        return 0
+
+
+async def _stay_up(platform: Platform, state: Path, *, deploy: bool) -> NoReturn:
+    running = platform.running
+    if running is None:
+        raise RuntimeError("the platform is not running")
+    _say(f"The local platform is up at {running.endpoint.url}")
+    if deploy:
+        await platform.while_well(_deploy(running, state))
+    _say(f"Slack and mails:  {running.inbox}")
+    _say("Submit a job:     .venv/bin/python -m jobctl --local submit send-email --payload ...")
+    _say("Stop it:          Ctrl-C")
+    try:
+        await platform.until_it_fails()
+    except asyncio.CancelledError:
+        _say("Stopping.")
+        raise
+
+
+async def _run(state: Path) -> int:
+    """Play the scenario on a fresh platform, beside whatever else runs."""
+    _say("Starting the local platform ...")
+    async with Platform(PlatformSettings(state=state)) as platform:
+        running = platform.running
+        if running is None:
+            raise RuntimeError("the platform is not running")
+        await platform.while_well(_deploy(running, state))
+        is_as_expected = await platform.while_well(_play(running))
+    return 0 if is_as_expected else 1
+
+
+async def _play(running: RunningPlatform) -> bool:
+    told_to_stop = Event()
+    playing = asyncio.ensure_future(
+        asyncio.to_thread(showcase.play, running.endpoint, running.inbox, told_to_stop)
+    )
+    try:
+        return await asyncio.shield(playing)
+    except asyncio.CancelledError:
+        # It goes on in its thread until it looks, and is not to meet a platform half gone.
+        told_to_stop.set()
+        await asyncio.wait([playing], timeout=LAST_CALL_SECONDS)
+        if playing.done() and not playing.cancelled():
+            playing.exception()
+        raise
+
+
+async def _deploy(running: RunningPlatform, state: Path) -> int:
+    started = time.monotonic()
+    deployment = Deployment(running.endpoint, output=state / "deployment")
+    await deployment.bootstrap()
+    _say("Deploying the stacks ...")
+    await deployment.deploy()
+    _say(f"Deployed in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
