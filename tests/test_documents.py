@@ -1,0 +1,60 @@
+"""What README.md and docs/ tell a person to type or to open must be there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from jobctl import cli
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+FENCED = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+IN_LINE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    """Every line of the page that a person could type."""
+    text = page.read_text(encoding="utf-8")
+    fenced = [line for block in FENCED.findall(text) for line in block.splitlines()]
+    return [line.split(" #")[0].strip() for line in [*fenced, *IN_LINE.findall(text)]]
+
+
+def of_program(name: str) -> list[tuple[str, str]]:
+    return [
+        (page.name, command)
+        for page in PAGES
+        for command in commands(page)
+        if re.match(rf"(bin/)?{name} ", command)
+    ]
+
+
+@pytest.mark.parametrize(("page", "command"), of_program("make"))
+def test_every_target_of_make_exists(page: str, command: str) -> None:
+    targets = TARGET.findall((REPOSITORY / "Makefile").read_text(encoding="utf-8"))
+
+    asked = [word for word in shlex.split(command)[1:] if "=" not in word]
+
+    assert set(asked) <= set(targets), page
+
+
+@pytest.mark.parametrize(("page", "command"), of_program("jobctl"))
+def test_jobctl_understands_every_command(page: str, command: str) -> None:
+    _, *arguments = shlex.split(command)
+
+    # An option that jobctl does not know is refused before it shows its help.
+    answer = CliRunner().invoke(cli.app, [*arguments, "--help"])
+
+    assert answer.exit_code == 0, f"{page}: {answer.output}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    links = [link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8"))]
+
+    assert not [link for link in links if link and not (page.parent / link).exists()]
