@@ -110,7 +110,9 @@ class Notifier:
             logger.info("told before", extra={"key": key})
             return
         if not claim.is_granted:
-            raise NotToldError("being told by another", claim.busy_seconds + 1.0)
+            # Telling takes a moment; the lease runs out only after a crash.
+            wait = min(claim.busy_seconds + 1.0, self._wait(message))
+            raise NotToldError("being told by another", wait)
         try:
             self._post(self._notice(alert, found, key), remaining_seconds)
         except Exception:
@@ -164,11 +166,14 @@ class Notifier:
         except Exception as error:  # noqa: BLE001  # it is told; going back would tell it again
             logger.error("told but not remembered", extra={"key": key, "why": error_name(error)})  # noqa: TRY400  # a traceback may quote values
 
-    def _give_back(self, message: Message, error: Exception) -> None:
-        """Hide the message for as long as its failure asks; else for longer each time."""
-        wait = wait_before_retry(
+    def _wait(self, message: Message) -> float:
+        return wait_before_retry(
             message.receives, self.settings.retry_base_seconds, self.settings.retry_max_seconds
         )
+
+    def _give_back(self, message: Message, error: Exception) -> None:
+        """Hide the message for as long as its failure asks; else for longer each time."""
+        wait = self._wait(message)
         why = error_name(error)
         if isinstance(error, NotToldError):
             wait, why = error.wait_seconds, str(error)
