@@ -13,7 +13,7 @@ THROTTLE = {"status": 429, "error": "TooManyRequestsException"}
 def test_starts_that_lambda_throttles_are_made_later_and_none_is_lost(
     deployed: DeployedJobs, faults: Faults
 ) -> None:
-    throttle = faults.add("refuse", app="dispatcher", operation="Invoke", times=12, **THROTTLE)
+    throttle = faults.add("refuse", app="dispatcher", operation="Invoke", times=5, **THROTTLE)
     job_ids = [f"throttled-{number}" for number in range(8)]
 
     for job_id in job_ids:
@@ -21,7 +21,7 @@ def test_starts_that_lambda_throttles_are_made_later_and_none_is_lost(
 
     assert {deployed.ended(job_id).status for job_id in job_ids} == {JobStatus.COMPLETED}
     assert [deployed.mails(job_id) for job_id in job_ids] == [1] * 8
-    assert faults.applied(throttle) == 12
+    assert faults.applied(throttle) == 5
 
 
 @pytest.mark.parametrize("trouble", ["reset", "drop-answer"])

@@ -1,44 +1,12 @@
 """However an execution ends, the row says so, and Slack is told once."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from functions.shared.job import Job, JobStatus
 from jobctl.errors import JobClientError
-from tests.e2e.bad_deployment import BadDeployment
 from tests.e2e.deployed_jobs import DeployedJobs, Faults, eventually
 
 pytestmark = pytest.mark.platform
-
-
-@pytest.fixture
-def bad_deployment(deployed: DeployedJobs) -> Iterator[BadDeployment]:
-    """A way to deploy a version of `send-email` that cannot be imported; undone at the end."""
-    deployment = BadDeployment(deployed)
-    yield deployment
-    deployment.roll_back()
-
-
-def test_a_function_that_cannot_be_imported_times_out_and_its_job_is_mended_by_a_rollback(
-    deployed: DeployedJobs, bad_deployment: BadDeployment
-) -> None:
-    bad_deployment.deploy_without("MAIL_FROM")
-    deployed.submit_mail("unimportable")
-    eventually(lambda: bad_deployment.crashes() or None, what="a crash at import")
-
-    deployed.expire("unimportable")
-    job = deployed.ended("unimportable")
-    alerts = deployed.alerts_once_quiet("unimportable")
-    bad_deployment.roll_back()
-    deployed.jobs.retry("unimportable")
-    mended = deployed.ended("unimportable")
-
-    assert _end(job) == (JobStatus.TIMED_OUT, "execution_timed_out")
-    assert job.started_at is None
-    assert len(alerts) == 1
-    assert (mended.status, mended.attempt) == (JobStatus.COMPLETED, 2)
-    assert deployed.mails("unimportable") == 1
 
 
 def test_a_job_whose_process_is_killed_again_and_again_times_out(

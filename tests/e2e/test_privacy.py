@@ -43,6 +43,7 @@ def failed_jobs(deployed: DeployedJobs) -> list[str]:
     deployed.invoke(
         {"job_id": "leaky-twin", "job_type": SEND_EMAIL, "payload": mail("leaky-twin", **SECRETS)}
     )
+    deployed.invoke({"job_id": "leaky-twin", "job_type": SEND_EMAIL})
     told = [*submitted, "leaky-json", "leaky-type", "leaky-twin"]
     for job_id in told:
         deployed.alerts_once_quiet(job_id)
