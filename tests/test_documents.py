@@ -58,3 +58,17 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     links = [link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8"))]
 
     assert not [link for link in links if link and not (page.parent / link).exists()]
+
+
+def test_every_failure_mode_is_proven_by_tests_that_exist() -> None:
+    rows = [
+        line
+        for line in (REPOSITORY / "docs" / "failure-modes.md").read_text().splitlines()
+        if re.match(r"\| \d+ \|", line)
+    ]
+
+    for row in rows:
+        number = row.split("|")[1].strip()
+        proofs = re.findall(r"`(tests/[\w/.]+)`", row)
+        assert proofs, number
+        assert not [proof for proof in proofs if not (REPOSITORY / proof).exists()], number
