@@ -85,9 +85,13 @@ _HEADINGS = {
         "While it runs: the execution",
         (
             "These are codes in the row's `error.type`; a synchronous caller meets them behind "
-            "`FunctionError`. A workflow adds its own, such as `mail_rejected`: all of those leave "
-            "the job `failed`."
+            "`FunctionError`. A workflow adds its own; a mistake in one shows as the name of its "
+            "exception (`key` for a `KeyError`). All of those leave the job `failed`."
         ),
+    ),
+    Operation.SEND_EMAIL: (
+        "While it runs: send-email",
+        "What this job type adds to the codes above.",
     ),
 }
 

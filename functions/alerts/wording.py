@@ -113,8 +113,8 @@ _BY_ERROR = {
         _RED,
         "Delivery unknown",
         "Nobody knows whether the mail went out: the answer of the mail service was lost, and the"
-        " job asked to stop in that case. Ask the recipient or the mail service first: a retry"
-        " sends again.",
+        " job asked to stop in that case. Ask the recipient or the mail service: a mail that is"
+        " missing is a new job, for a retry does not send it.",
     ),
 }
 

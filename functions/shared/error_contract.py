@@ -21,6 +21,7 @@ class Operation(StrEnum):
     INVOKE_EVENT = "Invoke (Event)"
     INVOKE_SYNC = "Invoke (RequestResponse)"
     EXECUTION = "Execution"
+    SEND_EMAIL = "send-email"
 
 
 class Source(StrEnum):
@@ -581,9 +582,10 @@ def _ended(
     advice: str,
     retry: Retry = Retry.OPERATOR,
     reaches: Reaches = Reaches.ROW,
+    operation: Operation = Operation.EXECUTION,
 ) -> ContractEntry:
     return ContractEntry(
-        operation=Operation.EXECUTION,
+        operation=operation,
         names=(code,),
         source=Source.ROW,
         kind=Kind.EXECUTION_ENDED,
@@ -651,6 +653,14 @@ _EXECUTION = (
         Retry.NEW_JOB,
     ),
     _ended(
+        "unwritable_row",
+        (JobStatus.FAILED, JobStatus.PENDING),
+        "The row takes no more: it is at DynamoDB's 400 KB, or its job type makes no index key.",
+        "Put a large payload into the payload bucket (the clients do). Delete a row that stays "
+        "`pending`: nothing can be written to it.",
+        Retry.NEW_JOB,
+    ),
+    _ended(
         "start_refused",
         (JobStatus.FAILED,),
         "Lambda refused to start the execution, for good; the message says why.",
@@ -677,18 +687,33 @@ _EXECUTION = (
         "Mend the workflow; a retry repeats the work.",
     ),
     _ended(
+        "claim_failed",
+        (JobStatus.FAILED,),
+        "The row could not be claimed for two minutes; nothing was done. The message says why.",
+        "Retry when the table answers again.",
+    ),
+    _ended(
+        "result_not_recorded",
+        (JobStatus.FAILED,),
+        "The work was done, and for half an hour its result could not be written.",
+        "Look at what the work did before you retry: a retry repeats it, but for what its "
+        "idempotency keys hold back.",
+    ),
+    _ended(
         "invalid_start_event",
-        (NO_ROW,),
-        "A direct invoke did not say which job to do; nothing was done.",
+        (NO_ROW, JobStatus.FAILED),
+        "A direct invoke did not say which job to do; nothing was done. Under the execution name "
+        "of a pending job it fails that job, which nothing else could start any more.",
         "Send `job_id`, `job_type` and, if you like, `attempt`.",
         Retry.NEW_JOB,
         Reaches.ALERT,
     ),
     _ended(
         "job_not_found",
-        (NO_ROW,),
-        "A direct invoke came without a row; nothing was done.",
-        "Write the row first, then invoke.",
+        (NO_ROW, JobStatus.FAILED),
+        "A direct invoke came without a row; nothing was done. It used up its execution name: a "
+        "row that came meanwhile and would start under it is failed.",
+        "Write the row first, then invoke. `jobctl retry` starts a failed row under its next name.",
         Retry.NEW_JOB,
         Reaches.ALERT,
     ),
@@ -696,8 +721,9 @@ _EXECUTION = (
         "payload_mismatch",
         UNTOUCHED,
         "A direct invoke carried another payload than the row; it did nothing and the row goes on "
-        "as it was.",
-        "Send what the row holds, or no payload at all.",
+        "as it was. Only where it took the name of the pending job's own execution is the job "
+        "failed: nothing else could start it any more.",
+        "Send what the row holds, or no payload at all. `jobctl retry` does what the row says.",
         Retry.NEW_JOB,
         Reaches.ALERT,
     ),
@@ -714,6 +740,88 @@ _EXECUTION = (
         "An operator stopped the execution.",
         "Retry where it was stopped by mistake.",
     ),
+    _ended(
+        "execution_failed",
+        (JobStatus.FAILED,),
+        "Lambda ended the execution and did not say why.",
+        "Look at the function's log.",
+    ),
+    _ended(
+        "checkpoint",
+        (JobStatus.FAILED,),
+        "Lambda refused a checkpoint: a right is missing, or the execution is over 3,000 "
+        "operations or 100 MB.",
+        "Mend the role or split the work, then retry; finished steps are done again.",
+    ),
+    _ended(
+        "non_deterministic_execution",
+        (JobStatus.FAILED,),
+        "The workflow took another way than before its last wait.",
+        "Mend the workflow, then retry; finished steps are done again.",
+    ),
+)
+
+
+def _mail_ended(
+    code: str,
+    meaning: str,
+    advice: str,
+    retry: Retry = Retry.OPERATOR,
+    leaves: tuple[JobStatus, ...] = (JobStatus.FAILED,),
+    reaches: Reaches = Reaches.ROW,
+) -> ContractEntry:
+    return _ended(code, leaves, meaning, advice, retry, reaches, Operation.SEND_EMAIL)
+
+
+_SEND_EMAIL = (
+    _mail_ended(
+        "mail_rejected",
+        "SES does not take this mail: a bad address, a bad message. It was not sent.",
+        "Submit a corrected mail under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _mail_ended(
+        "mail_sender_unfit",
+        "SES takes no mail from this sender: not verified, paused, suspended, or a right is "
+        "missing. It was not sent.",
+        "Mend it in SES, then retry.",
+    ),
+    _mail_ended(
+        "mail_throttled",
+        "SES was over its rate or quota for half an hour. The mail was not sent.",
+        "Retry later, or ask AWS for a higher quota.",
+    ),
+    _mail_ended(
+        "mail_server_unreachable",
+        "There was no connection to SES for half an hour. The mail was not sent.",
+        "Retry when it can be reached.",
+    ),
+    _mail_ended(
+        "mail_unconfirmed",
+        "SES confirmed none of the tries, with `on_doubt` at `resend`: the mail may have gone out, "
+        "even more than once.",
+        "Ask the recipient or SES before you retry: a retry sends it again.",
+    ),
+    _mail_ended(
+        "delivery_unknown",
+        "Nobody knows whether the mail went out, and `on_doubt` is `stop`.",
+        "Ask the recipient or SES. A mail that is missing is a new job: a retry does not send it.",
+        Retry.NEW_JOB,
+    ),
+    _mail_ended(
+        "delivery_taken",
+        "At every try another run of the same step was about to send the mail.",
+        "Retry when that one has ended; a mail that it sent is not sent again.",
+    ),
+    _mail_ended(
+        "job_lost",
+        "The job ended, or went to another attempt, before this execution could send the mail; it "
+        "sent nothing.",
+        "The row says what became of the job.",
+        Retry.NOT_NEEDED,
+        UNTOUCHED,
+        Reaches.ALERT,
+    ),
 )
 
 CONTRACT: tuple[ContractEntry, ...] = (
@@ -724,6 +832,7 @@ CONTRACT: tuple[ContractEntry, ...] = (
     _INVOKE_SYNC_ANSWER,
     _INVOKE_SYNC_LOST_CLAIM,
     *_EXECUTION,
+    *_SEND_EMAIL,
 )
 
 

@@ -74,6 +74,7 @@ class PayloadStore:
         Raises:
             PayloadNotFoundError: There is none.
             PayloadChangedError: Something else is there.
+            MalformedPayloadError: It is no text.
         """
         try:
             body = self._client.get_object(Bucket=self._bucket_name, Key=reference)["Body"].read()
@@ -86,7 +87,10 @@ class PayloadStore:
             raise
         if sha256(body).hexdigest() != reference.rpartition("/")[2]:
             raise PayloadChangedError(f"what is under {reference} is not what was submitted")
-        return body.decode()
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            raise MalformedPayloadError("the payload is not UTF-8 text") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
