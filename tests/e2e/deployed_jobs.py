@@ -164,14 +164,14 @@ class DeployedJobs:
         messages = [json.dumps(entry["message"]) for entry in self.inbox()["slack"]]
         return [message for message in messages if word.search(message)]
 
-    def alerts_once_quiet(self, job_id: str, *, at_least: int = 1) -> list[str]:
-        """The Slack messages of the job, once nothing is on its way to Slack any more."""
+    def alerts_once_quiet(self, *job_ids: str, at_least: int = 1) -> list[str]:
+        """The Slack messages of the jobs, once nothing is on its way to Slack any more."""
         eventually(
-            lambda: len(self.alerts(job_id)) >= at_least or None,
-            what=f"{at_least} alerts of {job_id}",
+            lambda: all(len(self.alerts(job_id)) >= at_least for job_id in job_ids) or None,
+            what=f"{at_least} alerts of {', '.join(job_ids)}",
         )
         self.wait_until_quiet()
-        return self.alerts(job_id)
+        return [alert for job_id in job_ids for alert in self.alerts(job_id)]
 
     def wait_until_quiet(self) -> None:
         """Wait until the alert queue has been empty for a while."""

@@ -111,6 +111,26 @@ def test_a_job_whose_checkpoint_is_refused_before_its_claim_fails(
     assert deployed.mails("refused-wait") == 0
 
 
+def test_a_failure_is_told_with_its_reason_while_the_recorder_has_not_written_it_yet(
+    deployed: DeployedJobs, faults: Faults
+) -> None:
+    faults.add(
+        "delay", app="recorder", operation="UpdateItem", contains="unwritten", times=None, seconds=8
+    )
+    _let_ses_throttle(faults, "unwritten")
+    deployed.submit_mail("unwritten")
+    deployed.reached("unwritten", JobStatus.PROCESSING)
+
+    deployed.expire("unwritten")
+    [alert] = eventually(lambda: deployed.alerts("unwritten") or None, what="the alert")
+    status_when_told = deployed.jobs.get("unwritten").status
+
+    assert "execution_timed_out" in alert
+    assert status_when_told is JobStatus.PROCESSING
+    assert _end(deployed.ended("unwritten")) == (JobStatus.TIMED_OUT, "execution_timed_out")
+    assert len(deployed.alerts_once_quiet("unwritten")) == 1
+
+
 def _let_ses_throttle(faults: Faults, job_id: str) -> None:
     faults.add(
         "refuse",
