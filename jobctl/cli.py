@@ -307,7 +307,7 @@ def stop(
     with _busy("stopping it"):
         job = target.client.stop(job_id, reason)
     if job.is_terminal:
-        _say(f"{job_id} is {job.status}; it had not begun")
+        _say(f"{job_id} is {job.status}; nothing was running")
         return
     _say(f"{job_id} was told to stop and ends at its next checkpoint")
     if wait:

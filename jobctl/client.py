@@ -53,6 +53,8 @@ _LONGEST_POLL_SECONDS = 5.0
 _FAILED_POLLS_IN_A_ROW = 5
 
 STOPPED_CODE = "execution_stopped"
+# How an execution ends that writes no more into its row.
+_ENDED = frozenset({"FAILED", "TIMED_OUT", "STOPPED"})
 
 
 class Clock(Protocol):
@@ -314,6 +316,8 @@ class JobClient:
     def stop(self, job_id: str, reason: str = "stopped by an operator") -> Job:
         """Stop an open job; one that runs ends at its next checkpoint, so look again.
 
+        A row left behind by an execution that has ended is ended here, so that it can be retried.
+
         Raises:
             UnknownJobError: There is none.
             NotInThisStateError: It has ended.
@@ -339,6 +343,18 @@ class JobClient:
         if self._lambda is None:
             raise InvalidJobError("this client was made without `lambda_`: it cannot stop a run")
         with aws_errors_as_ours(Operation.EXECUTION):
+            execution = self._lambda.get_durable_execution(DurableExecutionArn=job.execution_arn)
+            if execution["Status"] in _ENDED:
+                ending = f"its execution had ended as {execution['Status']}"
+                self._table.end(
+                    job_id,
+                    job.attempt,
+                    JobStatus.CANCELLED,
+                    JobError(STOPPED_CODE, f"{reason}; {ending}"),
+                    self._clock.now(),
+                    execution_arn=job.execution_arn,
+                )
+                return self.get(job_id)
             self._lambda.stop_durable_execution(
                 DurableExecutionArn=job.execution_arn,
                 Error={"ErrorType": STOPPED_CODE, "ErrorMessage": reason},

@@ -326,7 +326,7 @@ class TestLookAfter:
     def test_a_pending_job_is_stopped(self, jobctl: Jobctl, table: JobTable) -> None:
         result = jobctl("stop", "job-1", "--reason", "wrong customer")
 
-        assert result.stdout == "job-1 is cancelled; it had not begun\n"
+        assert result.stdout == "job-1 is cancelled; nothing was running\n"
         job = table.get("job-1")
         assert job is not None
         assert job.status is JobStatus.CANCELLED

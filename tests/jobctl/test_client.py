@@ -53,7 +53,11 @@ class ProducerKilledError(BaseException):
 class FakeExecutions:
     """Lambda, as far as stopping goes."""
 
+    status: str = "RUNNING"
     stopped: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_durable_execution(self, **_request: Any) -> dict[str, str]:
+        return {"Status": self.status}
 
     def stop_durable_execution(self, **request: Any) -> None:
         self.stopped.append(request)
@@ -474,6 +478,24 @@ class TestRetryAndStop:
                 "Error": {"ErrorType": "execution_stopped", "ErrorMessage": "wrong customer"},
             }
         ]
+
+    @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
+    def test_a_row_that_its_ended_execution_left_behind_is_ended_and_can_be_retried(
+        self, rows: Rows, table: JobTable, status: str
+    ) -> None:
+        executions = FakeExecutions(status)
+        lambda_: Any = executions
+        client = JobClient(dynamodb=rows.client, table_name=rows.table_name, lambda_=lambda_)
+        client.submit("send-email", MAIL, job_id="job-1")
+        claimed(table)
+
+        job = client.stop("job-1")
+
+        assert job.status is JobStatus.CANCELLED
+        assert job.error is not None
+        assert job.error.message.endswith(f"its execution had ended as {status}")
+        assert executions.stopped == []
+        assert client.retry("job-1").attempt == 2
 
     def test_a_job_that_has_ended_cannot_be_stopped(
         self, client: JobClient, table: JobTable
