@@ -110,7 +110,7 @@ class DeployedStack:
         item = self.effect(effect_id)
         return int(item["times"]["N"]) if item else 0
 
-    def message(self, queue: str, concerning: str, *, seconds: float = 15) -> dict[str, Any]:
+    def message(self, queue: str, concerning: str, *, seconds: float = 30) -> dict[str, Any]:
         """The first message in *queue* whose text has *concerning* in it; others are kept."""
         kept = self._messages.setdefault(queue, [])
 
@@ -146,7 +146,7 @@ class DeployedStack:
         self.control("POST", f"executions/{self.outputs[function]}/{name}/expire")
 
 
-def eventually(look: Callable[[], Found | None], *, seconds: float = 15) -> Found:
+def eventually(look: Callable[[], Found | None], *, seconds: float = 30) -> Found:
     """What *look* finds, as soon as it finds something."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

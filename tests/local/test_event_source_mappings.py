@@ -27,7 +27,7 @@ from tests.local.aws_fixtures import (
 
 pytestmark = pytest.mark.platform
 
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 30
 
 
 async def until(is_true: Callable[[], Any]) -> None:
