@@ -13,7 +13,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from uuid import uuid4
 
-from functions.shared.error_contract import Operation
 from functions.shared.job import (
     INDEXED_AS_OPEN,
     InvalidJobError,
@@ -28,6 +27,7 @@ from functions.shared.job import (
 from functions.shared.job_table import JobExistsError, JobNotRetryableError, JobTable
 from functions.shared.payloads import payload_ref
 from jobctl.connection import LOCAL_STAGE, Connection
+from jobctl.contract import Operation
 from jobctl.directory import StageDirectory
 from jobctl.errors import (
     JobClientError,

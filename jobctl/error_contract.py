@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from functions.shared.error_contract import (
+from jobctl.contract import (
     CONTRACT,
     UNTOUCHED,
     ContractEntry,
@@ -17,7 +17,7 @@ from functions.shared.error_contract import (
 _INTRODUCTION = """\
 # What a producer can catch
 
-<!-- Printed by `python -m jobctl.error_contract` from functions/shared/error_contract.py. -->
+<!-- Printed by `python -m jobctl.error_contract` from jobctl/contract.py. -->
 
 A job can go wrong before anyone has it, on its way, or while it runs. Only the first reaches the
 code that submits it. This page lists every error, whether it reaches the caller or only the row,
@@ -152,7 +152,7 @@ def error_kinds_for_ruby() -> str:
     lines = [
         "# frozen_string_literal: true",
         "",
-        "# Printed by `python -m jobctl.error_contract` from functions/shared/error_contract.py.",
+        "# Printed by `python -m jobctl.error_contract` from jobctl/contract.py.",
         "module DurableJobs",
         "  ERROR_KINDS = {",
     ]

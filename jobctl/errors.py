@@ -5,8 +5,8 @@ A producer decides by the class, or by `retry`, and never by the text of an AWS 
 
 from typing import ClassVar
 
-from functions.shared.error_contract import Kind, Operation, Retry, find
 from functions.shared.job import Job
+from jobctl.contract import Kind, Operation, Retry, find
 
 
 class JobClientError(Exception):

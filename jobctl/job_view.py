@@ -18,8 +18,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from functions.shared.error_contract import Operation, find
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
+from jobctl.contract import Operation, find
 from jobctl.times import age, between, both_clocks
 
 _LABEL_WIDTH = 11

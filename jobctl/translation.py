@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.shared.error_contract import Operation
 from functions.shared.job import cut
+from jobctl.contract import Operation
 from jobctl.errors import (
     AccessError,
     JobClientError,

@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from functions.shared.error_contract import CONTRACT, ContractEntry, Kind, Operation, Source
 from jobctl.client import JobClient
+from jobctl.contract import CONTRACT, ContractEntry, Kind, Operation, Source
 from jobctl.errors import (
     CLASS_OF_KIND,
     JobClientError,

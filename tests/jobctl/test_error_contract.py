@@ -11,7 +11,9 @@ from aws_durable_execution_sdk_python.exceptions import (
     NonDeterministicExecutionError,
 )
 
-from functions.shared.error_contract import (
+from functions.shared.errors import PermanentError, TransientError, error_code
+from functions.shared.job import InvalidJobError, JobStatus
+from jobctl.contract import (
     CONTRACT,
     ContractEntry,
     Operation,
@@ -20,8 +22,6 @@ from functions.shared.error_contract import (
     Source,
     find,
 )
-from functions.shared.errors import PermanentError, TransientError, error_code
-from functions.shared.job import InvalidJobError, JobStatus
 from jobctl.error_contract import PRINTED
 from jobctl.errors import CLASS_OF_KIND
 

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Printed by `python -m jobctl.error_contract` from functions/shared/error_contract.py.
+# Printed by `python -m jobctl.error_contract` from jobctl/contract.py.
 module DurableJobs
   ERROR_KINDS = {
     "PutObject" => {
