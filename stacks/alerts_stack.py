@@ -31,11 +31,17 @@ class AlertsStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        key = _alert_key(self, stage)
+        key = _alert_key(self, "Key", "Alerts on their way to Slack", stage)
         self.dead_letters = AlertTopic(self, "DeadLetters", key=key, display_name="Dead letters")
         self.alarms = AlertTopic(self, "Alarms", key=key, display_name="Alarms")
         self.alarms.allow_alarms()
-        self.operators = AlertTopic(self, "Operators", key=key, display_name="Durable jobs")
+        # With a key of its own: a disabled key must not silence the alarm about its effects.
+        self.operators = AlertTopic(
+            self,
+            "Operators",
+            key=_alert_key(self, "OperatorsKey", "Alarms about the way to Slack", stage),
+            display_name="Durable jobs",
+        )
         self.operators.allow_alarms()
         if stage.operator_email:
             self.operators.topic.add_subscription(
@@ -118,15 +124,15 @@ class AlertsStack(Stack):
         key.grant_decrypt(self.notifier.role)
 
 
-def _alert_key(stack: AlertsStack, stage: Stage) -> kms.Key:
-    """The key of both topics and the queue.
+def _alert_key(stack: AlertsStack, construct_id: str, description: str, stage: Stage) -> kms.Key:
+    """A key that alarms, topics and functions may be let use.
 
     AWS's own key for SNS admits neither alarms nor functions, and its policy cannot be changed.
     """
     key = kms.Key(
         stack,
-        "Key",
-        description="Alerts on their way to Slack",
+        construct_id,
+        description=description,
         enable_key_rotation=True,
         removal_policy=stage.removal_policy,
     )

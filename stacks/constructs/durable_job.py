@@ -157,9 +157,10 @@ class DurableJob(Construct):
         # Nothing can be started before its checkpoints are allowed.
         self.alias.node.add_dependency(checkpoints)
 
-        self._publish(stage, delay, run_timeout)
+        registration = self._publish(stage, delay, run_timeout)
         self.ends_rule = self._report_ends(platform.recorder)
-        self._allow_platform(platform)
+        # Found by the dispatcher only when it may be started and its end will be seen.
+        registration.node.add_dependency(self.ends_rule, *self._allow_platform(platform))
         self.grant_operate(operators)
 
     def grant_start(self, grantee: iam.IGrantable) -> None:
@@ -228,7 +229,9 @@ class DurableJob(Construct):
             ],
         )
 
-    def _publish(self, stage: Stage, max_delay: Duration, run_timeout: Duration) -> None:
+    def _publish(
+        self, stage: Stage, max_delay: Duration, run_timeout: Duration
+    ) -> ssm.StringParameter:
         """Let the dispatcher and direct invokers find the job type."""
         limits = {
             "max_delay_seconds": int(max_delay.to_seconds()),
@@ -240,7 +243,7 @@ class DurableJob(Construct):
             parameter_name=f"{names.job_limits_path(stage.name)}/{self.job_type}",
             string_value=json.dumps(limits, sort_keys=True),
         )
-        ssm.StringParameter(
+        return ssm.StringParameter(
             self,
             "Alias",
             parameter_name=f"{names.job_types_path(stage.name)}/{self.job_type}",
@@ -265,13 +268,13 @@ class DurableJob(Construct):
             targets=[targets.LambdaFunction(recorder.alias)],
         )
 
-    def _allow_platform(self, platform: JobPlatform) -> None:
+    def _allow_platform(self, platform: JobPlatform) -> list[iam.Policy]:
         """Let the functions of earlier stacks start and read this job type's executions.
 
         Policies of this stack on their roles: a grant would be written into the earlier
         stack, which would then depend on this one.
         """
-        iam.Policy(
+        start = iam.Policy(
             self,
             "Start",
             roles=[platform.dispatcher.role, platform.watchdog.role],
@@ -281,7 +284,7 @@ class DurableJob(Construct):
                 )
             ],
         )
-        iam.Policy(
+        read = iam.Policy(
             self,
             "Read",
             roles=[platform.recorder.role, platform.notifier.role],
@@ -291,7 +294,7 @@ class DurableJob(Construct):
                 )
             ],
         )
-        iam.Policy(
+        find_logs = iam.Policy(
             self,
             "FindLogs",
             roles=[platform.notifier.role],
@@ -303,6 +306,7 @@ class DurableJob(Construct):
                 )
             ],
         )
+        return [start, read, find_logs]
 
 
 def _check_name(job_type: str) -> None:

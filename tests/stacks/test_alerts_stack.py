@@ -12,8 +12,11 @@ from tests.stacks.synthesis import Properties, Templates, actions_of
 ENCRYPTING = {"kms:Decrypt", "kms:GenerateDataKey*"}
 
 
-def key_statements(templates: Templates, principal: str) -> list[dict[str, Any]]:
-    _, key = templates.alerts.only("AWS::KMS::Key")
+KEYS = ["Key961B73FD", "OperatorsKey"]
+
+
+def key_statements(templates: Templates, key_id: str, principal: str) -> list[dict[str, Any]]:
+    _, key = templates.alerts.only("AWS::KMS::Key", id_has=key_id)
     return [
         statement
         for statement in key["KeyPolicy"]["Statement"]
@@ -45,22 +48,32 @@ def test_both_topics_feed_the_alert_queue(dev: Templates) -> None:
 
 @pytest.mark.parametrize("type_", ["AWS::SNS::Topic", "AWS::SQS::Queue"])
 def test_every_topic_and_queue_is_encrypted_with_our_key(dev: Templates, type_: str) -> None:
-    key_id, _ = dev.alerts.only("AWS::KMS::Key")
+    ours = [{"Fn::GetAtt": [key_id, "Arn"]} for key_id in dev.alerts.of_type("AWS::KMS::Key")]
 
-    assert {
-        json.dumps(properties["KmsMasterKeyId"])
-        for properties in dev.alerts.of_type(type_).values()
-    } == {json.dumps({"Fn::GetAtt": [key_id, "Arn"]})}
+    assert all(
+        properties["KmsMasterKeyId"] in ours for properties in dev.alerts.of_type(type_).values()
+    )
+
+
+def test_a_disabled_key_of_the_alerts_does_not_silence_the_alarm_about_it(dev: Templates) -> None:
+    keys = {
+        logical_id: topic["KmsMasterKeyId"]
+        for logical_id, topic in dev.alerts.of_type("AWS::SNS::Topic").items()
+    }
+
+    [operators] = [key for logical_id, key in keys.items() if "Operators" in logical_id]
+    assert list(keys.values()).count(operators) == 1
 
 
 @pytest.mark.parametrize(
     ("principal", "source"),
     [("cloudwatch.amazonaws.com", ":alarm:*"), ("sns.amazonaws.com", ":*")],
 )
-def test_the_key_admits_a_service_only_for_resources_of_this_account(
-    dev: Templates, principal: str, source: str
+@pytest.mark.parametrize("key_id", KEYS)
+def test_a_key_admits_a_service_only_for_resources_of_this_account(
+    dev: Templates, key_id: str, principal: str, source: str
 ) -> None:
-    [statement] = key_statements(dev, principal)
+    [statement] = key_statements(dev, key_id, principal)
 
     condition = statement["Condition"]
     assert set(actions_of(statement)) == ENCRYPTING
@@ -68,8 +81,10 @@ def test_the_key_admits_a_service_only_for_resources_of_this_account(
     assert condition["ArnLike"]["aws:SourceArn"]["Fn::Join"][1][-1] == source
 
 
-def test_the_key_is_changed_every_year(dev: Templates) -> None:
-    assert dev.alerts.only("AWS::KMS::Key")[1]["EnableKeyRotation"] is True
+def test_every_key_is_changed_every_year(dev: Templates) -> None:
+    assert all(
+        key["EnableKeyRotation"] is True for key in dev.alerts.of_type("AWS::KMS::Key").values()
+    )
 
 
 def test_every_topic_and_queue_refuses_plain_text_connections(dev: Templates) -> None:

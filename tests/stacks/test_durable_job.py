@@ -175,6 +175,22 @@ def test_the_dispatcher_finds_the_alias_and_the_limits_by_name(dev: Templates) -
     }
 
 
+def test_a_job_type_is_found_only_when_it_may_be_started_and_its_end_will_be_seen(
+    dev: Templates,
+) -> None:
+    resources = dev.jobs.body["Resources"]
+    [registration] = [
+        resource
+        for resource in resources.values()
+        if resource["Type"] == "AWS::SSM::Parameter"
+        and resource["Properties"]["Name"].endswith("/job-types/send-email")
+    ]
+
+    awaited = {resources[name]["Type"] for name in registration["DependsOn"]}
+
+    assert {"AWS::Events::Rule", "AWS::IAM::Policy"} <= awaited
+
+
 @pytest.mark.parametrize("starter", ["dispatcher", "watchdog"])
 def test_a_starter_may_invoke_the_alias_and_nothing_else(dev: Templates, starter: str) -> None:
     function_id, _ = dev.jobs.function(JOB)

@@ -84,6 +84,7 @@ def test_every_link_in_a_slack_message_lands_on_a_section_of_the_runbook() -> No
 
 def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
     text = (REPOSITORY / "docs" / "runbook.md").read_text()
+    text = text.partition("## What a person starts")[0]
     on_alarms = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
 
     assert {heading.lower().replace(" ", "-") for heading in on_alarms} == links(dev)
