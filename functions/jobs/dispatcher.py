@@ -140,12 +140,13 @@ def dispatch(image: Mapping[str, Any]) -> bool:
 def start(job: Job) -> None:
     now = datetime.now(UTC)
     admit(job, now)
-    if job.is_direct:
-        return
     check_row(job)
     alias_arn = job_types.alias_arn(job.job_type)
     if job.run_at is not None:
         check_delay(job, job_types.max_delay_seconds(job.job_type), now)
+    if job.is_direct:
+        # Its producer starts it; what could not start would stay pending for ever.
+        return
     try:
         start_execution(lambda_client, alias_arn, job)
     except StartRefusedError:

@@ -111,6 +111,17 @@ def test_a_direct_row_is_completed_and_left_to_its_producer(
     assert fake_lambda.invokes == []
 
 
+def test_a_direct_row_that_no_function_could_do_fails_instead_of_waiting_for_ever(
+    rows: Rows, fake_lambda: FakeLambda, topic: FakeSns
+) -> None:
+    dispatch(*submitted(rows, "job-1", dispatch="direct", job_type="send-fax"))
+
+    assert rows.get()["status"] == "failed"
+    assert rows.get()["error"]["type"] == "unknown_job_type"
+    assert len(topic.published) == 1
+    assert fake_lambda.invokes == []
+
+
 def test_failure_2_a_repeated_record_starts_nothing_twice(
     rows: Rows, fake_lambda: FakeLambda
 ) -> None:
