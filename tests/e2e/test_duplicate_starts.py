@@ -5,14 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.shared.job import JobStatus
-from tests.e2e.deployed_jobs import SEND_EMAIL, DeployedJobs, mail
+from tests.e2e.deployed_jobs import SEND_EMAIL, DeployedJobs, Faults, mail
 
 pytestmark = pytest.mark.platform
 
 
 def test_of_two_executions_of_one_attempt_one_works_and_the_other_ends_without_effect(
-    deployed: DeployedJobs,
+    deployed: DeployedJobs, faults: Faults
 ) -> None:
+    # Whoever comes first is still at work when the other one comes.
+    faults.add("delay", operation="SendEmail", contains="rivals", seconds=4)
     deployed.submit_mail("rivals", dispatch="direct")
     event = {"job_id": "rivals", "job_type": SEND_EMAIL, "attempt": 1}
 
