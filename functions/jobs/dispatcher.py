@@ -170,7 +170,8 @@ def give_up(image: Mapping[str, Any], cause: Exception) -> bool:
         type=error_code(type(cause).__name__),
         message=cut(redact_text(str(cause)), MAX_ERROR_MESSAGE_BYTES),
     )
-    about = {"job_id": job.job_id, "job_type": job.job_type, "error_code": error.type}
+    shown_type = redact_text(job.job_type)
+    about = {"job_id": job.job_id, "job_type": shown_type, "error_code": error.type}
     try:
         if has_failed(job, error):
             dead_letters.send(job, error)
