@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help setup run up test soak bench check format snapshot synth deploy destroy redrive-alerts lock clean
+.PHONY: help setup run up test unit unit-functions unit-stacks soak bench check format snapshot synth deploy destroy redrive-alerts lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +48,15 @@ up: setup ## the same platform, left running until Ctrl-C
 
 test: setup ## all tests, the end-to-end run included (15 minutes at most)
 	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m "not soak"
+
+unit: setup ## the unit and template tests only, side by side (a minute and a half)
+	@$(MAKE) --no-print-directory --output-sync --jobs 2 unit-functions unit-stacks
+
+unit-functions: setup
+	@bin/with-node $(PY) -m pytest -q -m "not soak and not platform" tests --ignore tests/stacks
+
+unit-stacks: setup
+	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -q tests/stacks
 
 soak: setup ## what takes longer: every crash point on the platform, a thousand jobs
 	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m soak

@@ -23,12 +23,15 @@ from tests.bench.synthesis import synthesis_figures
 
 
 def _measure(console: Console, scratch: Path) -> list[Figure]:
-    with console.status("synthesizing the local stage"):
+    with console.status("synthesizing two stages"):
         synthesize("local", scratch / "local")
+        synthesize("dev", scratch / "dev")
     functions = built_functions(scratch / "local")
+    for_lambda = built_functions(scratch / "dev")
     parts: list[tuple[str, Callable[[], Iterable[Figure]]]] = [
         ("imports", lambda: import_figures(functions, install_naively("jobs", scratch / "stock"))),
-        ("bytecode", lambda: bytecode_figures(functions, scratch)),
+        ("bytecode", lambda: bytecode_figures("local", functions, scratch / "bytecode")),
+        ("Lambda's bytecode", lambda: bytecode_figures("dev", for_lambda, scratch / "bytecode")),
         ("bundles", lambda: bundle_figures(functions, scratch)),
         ("operations", operation_figures),
         ("synthesis", lambda: synthesis_figures(scratch)),

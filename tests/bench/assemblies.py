@@ -62,3 +62,8 @@ def built_functions(out: Path) -> list[BuiltFunction]:
                 is_durable="DurableConfig" in properties,
             )
     return list(found.values())
+
+
+def bundles_of(functions: list[BuiltFunction]) -> dict[str, Path]:
+    """The folder of each family's bundle."""
+    return {function.handler.split(".")[1]: function.folder for function in functions}

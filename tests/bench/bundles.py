@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from tests.bench.assemblies import REPOSITORY, BuiltFunction
+from tests.bench.assemblies import REPOSITORY, BuiltFunction, bundles_of
 from tests.bench.figure import Figure
 
 MAX_RATIO_WITH_BYTECODE = 0.36
@@ -47,8 +47,7 @@ def install_naively(family: str, target: Path) -> Path:
 
 def bundle_figures(functions: list[BuiltFunction], scratch: Path) -> Iterator[Figure]:
     """The size of each family's bundle, with and without its bytecode."""
-    families = {function.handler.split(".")[1]: function.folder for function in functions}
-    for family, folder in sorted(families.items()):
+    for family, folder in sorted(bundles_of(functions).items()):
         naive = install_naively(family, scratch / f"naive-{family}")
         naive_bytes = _zipped_bytes(naive, scratch / f"naive-{family}.zip", _is_bytecode)
         shipped = _zipped_bytes(folder, scratch / f"{family}.zip", lambda _: False)
