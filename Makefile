@@ -22,7 +22,7 @@ setup: .venv/.ready .venv-ministack/.ready node_modules/.ready ## install what e
 .venv/.ready: requirements-dev.txt requirements-bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
-	@echo "==> Python packages"
+	@echo "==> Python packages (about a minute the first time)"
 	@$(PYTHON) -m venv --without-pip .venv
 	@$(PYTHON) -m pip --python $(PY) install --quiet --disable-pip-version-check \
 	  --no-deps --require-hashes -r requirements-bootstrap.txt
