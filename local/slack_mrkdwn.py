@@ -118,7 +118,7 @@ def _control(content: str) -> str:
     target, _, label = content.partition("|")
     if target.startswith("!date^"):
         return _text(label)
-    if target[0] in "!@#":
+    if target.startswith(("!", "@", "#")):
         name = label or target[1:].partition("^")[0]
         sign = "#" if target[0] == "#" else "@"
         return f'<span class="mention">{sign}{_text(name.removeprefix(sign))}</span>'
@@ -127,7 +127,12 @@ def _control(content: str) -> str:
 
 def link(url: str, label: str) -> str:
     """An anchor around *label* (HTML already), if *url* is one that a browser may follow."""
-    if urlsplit(url).scheme not in {"http", "https", "mailto"}:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        # Such as a bracket that opens an IPv6 address and never closes it.
+        return label
+    if scheme not in {"http", "https", "mailto"}:
         return label
     return f'<a href="{html.escape(url)}" rel="noreferrer noopener" target="_blank">{label}</a>'
 

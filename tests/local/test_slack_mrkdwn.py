@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.slack_blocks import message_as_html
@@ -69,7 +69,9 @@ class Tags(HTMLParser):
         self.seen.append((tag, dict(attrs)))
 
 
-@given(st.text(alphabet="<>&\"'`*_~|!@#:/\n ahtpscrij=;.()", max_size=60))
+@example("<|>")
+@example("<http://[|there>")
+@given(st.text(alphabet="<>&\"'`*_~|!@#:/\n ahtpscrij=;.()[]", max_size=60))
 def test_no_text_makes_a_tag_a_handler_or_a_script_address_of_its_own(text: str) -> None:
     tags = Tags()
     tags.feed(mrkdwn_as_html(text) + plain_as_html(text))
