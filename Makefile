@@ -59,7 +59,7 @@ unit-stacks: setup
 	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -q tests/stacks
 
 soak: setup ## what takes longer: every crash point on the platform, a thousand jobs
-	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m soak
+	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m soak --capture=no
 
 bench: setup ## figures, as ratios measured in one run
 	@bin/with-node $(PY) -m tests.bench
