@@ -121,8 +121,10 @@ class AlertQueue(Construct):
 def receives_in(lifetime: Duration, base: Duration, longest: Duration) -> int:
     """How often a message comes back in *lifetime* when each wait doubles, up to *longest*."""
     left, wait, receives = lifetime.to_seconds(), base.to_seconds(), 1
+    # Each look at a duration is a call into another process.
+    most = longest.to_seconds()
     while left >= wait and receives < _MOST_RECEIVES:
         left -= wait
-        wait = min(wait * 2, longest.to_seconds())
+        wait = min(wait * 2, most)
         receives += 1
     return receives

@@ -1,6 +1,7 @@
 """A topic that feeds the alert queue."""
 
 from aws_cdk import Stack
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
@@ -22,6 +23,7 @@ class AlertTopic(Construct):
         self.topic = sns.Topic(
             self, "Topic", master_key=key, display_name=display_name, enforce_ssl=True
         )
+        self.alarm_action = actions.SnsAction(self.topic)
 
     def allow_alarms(self) -> None:
         """Let the CloudWatch alarms of this account publish; `SnsAction` grants nothing."""

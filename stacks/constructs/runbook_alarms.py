@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from constructs import Construct
 
 from stacks.constructs.alert_topic import AlertTopic
@@ -66,8 +65,7 @@ class RunbookAlarms:
             ),
             alarm_description=f"{because} What to do: {self.stage.runbook_url}#{page}",
         )
-        for topic in self.tell:
-            action = actions.SnsAction(topic.topic)
-            alarm.add_alarm_action(action)
-            alarm.add_ok_action(action)
+        actions = [topic.alarm_action for topic in self.tell]
+        alarm.add_alarm_action(*actions)
+        alarm.add_ok_action(*actions)
         return alarm
