@@ -11,7 +11,10 @@ from tests.bench.assemblies import REPOSITORY
 from tests.bench.figure import Figure
 
 ROUNDS = 5
-MAX_RATIO = 1.6
+# An empty app is mostly the import of aws_cdk: 1.3 s without bytecode, where 1.6 is in reach, and
+# 0.4 s with the bytecode that `make setup` compiles. The same stacks then weigh more against it,
+# though all of it takes less time.
+MAX_RATIO = 2.2
 
 EMPTY_APP = "import aws_cdk; app = aws_cdk.App(); aws_cdk.Stack(app, 'Empty'); app.synth()"
 
