@@ -10,13 +10,7 @@ from enum import StrEnum
 
 from functions.alerts.alert import JobDeadLetter
 from functions.shared.errors import REFUSALS, error_code
-from functions.shared.job import RETRYABLE, Job, JobError, JobStatus
-
-_STATUS_OF_EXECUTION = {
-    "FAILED": JobStatus.FAILED,
-    "TIMED_OUT": JobStatus.TIMED_OUT,
-    "STOPPED": JobStatus.CANCELLED,
-}
+from functions.shared.job import RETRYABLE, STATUS_OF_ENDED_EXECUTION, Job, JobError, JobStatus
 
 
 class Situation(StrEnum):
@@ -80,7 +74,7 @@ def finding(letter: JobDeadLetter, job: Job | None, execution: Execution | None)
         return Finding(
             situation=Situation.REFUSED, job=job, error=told, execution_arn=job.execution_arn
         )
-    ended = _STATUS_OF_EXECUTION.get(execution.status) if execution else None
+    ended = STATUS_OF_ENDED_EXECUTION.get(execution.status) if execution else None
     return Finding(
         situation=Situation.ENDED if ended else Situation.UNSETTLED,
         job=job,

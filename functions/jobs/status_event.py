@@ -4,14 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from functions.shared.job import JobStatus
-
-# How an execution ends badly, and what the job is then.
-ENDINGS: Mapping[str, JobStatus] = {
-    "FAILED": JobStatus.FAILED,
-    "TIMED_OUT": JobStatus.TIMED_OUT,
-    "STOPPED": JobStatus.CANCELLED,
-}
+from functions.shared.job import STATUS_OF_ENDED_EXECUTION, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +17,13 @@ class StatusEvent:
 
     @property
     def job_status(self) -> JobStatus:
-        return ENDINGS[self.ending]
+        return STATUS_OF_ENDED_EXECUTION[self.ending]
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self | None:
         """Read an EventBridge event; None where the execution did not end badly."""
         detail = event["detail"]
-        if detail["status"] not in ENDINGS:
+        if detail["status"] not in STATUS_OF_ENDED_EXECUTION:
             return None
         return cls(
             execution_arn=detail["durableExecutionArn"],

@@ -48,6 +48,13 @@ class JobStatus(StrEnum):
 RETRYABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.CANCELLED})
 TERMINAL = RETRYABLE | {JobStatus.COMPLETED}
 
+# How a durable execution ends badly, in Lambda's words, and what its job is then.
+STATUS_OF_ENDED_EXECUTION: Mapping[str, JobStatus] = {
+    "FAILED": JobStatus.FAILED,
+    "TIMED_OUT": JobStatus.TIMED_OUT,
+    "STOPPED": JobStatus.CANCELLED,
+}
+
 # Statuses that stay in the sparse index of open jobs: what still has to be looked at.
 INDEXED_AS_OPEN = frozenset(JobStatus) - {JobStatus.COMPLETED, JobStatus.CANCELLED}
 
