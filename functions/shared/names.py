@@ -19,6 +19,14 @@ SLACK_SECRET_ARN = "SLACK_SECRET_ARN"  # noqa: S105  # where the secret is, not 
 RUNBOOK_URL = "RUNBOOK_URL"
 MAIL_FROM = "MAIL_FROM"
 PENDING_BOUND_SECONDS = "PENDING_BOUND_SECONDS"
+CUSTOMER_TABLE_NAME = "CUSTOMER_TABLE_NAME"
+INVENTORY_TABLE_NAME = "INVENTORY_TABLE_NAME"
+PAYMENT_TABLE_NAME = "PAYMENT_TABLE_NAME"
+SHIPMENT_TABLE_NAME = "SHIPMENT_TABLE_NAME"
+VALIDATE_CUSTOMER_ARN = "VALIDATE_CUSTOMER_ARN"
+CHECK_INVENTORY_ARN = "CHECK_INVENTORY_ARN"
+PROCESS_PAYMENT_ARN = "PROCESS_PAYMENT_ARN"
+CREATE_SHIPMENT_ARN = "CREATE_SHIPMENT_ARN"
 
 # Read by botocore, which then names the function in the User-Agent of its AWS calls.
 APP_ID = "AWS_SDK_UA_APP_ID"
@@ -32,6 +40,13 @@ ALERT_KEY = "alert_key"
 # Indexes of the job table.
 TYPE_INDEX = "by-type"
 OPEN_INDEX = "open-jobs"
+
+# Keys of the tables behind the order services, and the index that finds reservations to expire.
+ITEM_KEY = "pk"
+ITEM_SORT_KEY = "sk"
+HELD_INDEX = "held-reservations"
+HELD_BUCKET = "held_bucket"
+HELD_UNTIL = "held_until"
 
 
 def parameter_root(stage: str) -> str:

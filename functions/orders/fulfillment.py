@@ -1,0 +1,54 @@
+"""The port to whatever ships."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from functions.orders.inventory import Reservation
+from functions.orders.order_run import OrderRun
+from functions.shared.errors import PermanentError, TransientError
+
+
+class ShipmentHasLeftError(PermanentError):
+    """The shipment is on its way and cannot be cancelled any more."""
+
+
+class ShipmentContendedError(TransientError):
+    """The shipment was changed at the same moment; ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A shipment that was ordered from the carrier."""
+
+    shipment_id: str
+    tracking_number: str
+    estimated_delivery: date
+
+
+class Fulfillment(Protocol):
+    """Ships orders; every call may be repeated."""
+
+    def create(
+        self, run: OrderRun, customer_id: str, reservation: Reservation, now: datetime
+    ) -> Shipment:
+        """Have the reserved stock shipped to the customer; the carrier knows the address.
+
+        Raises:
+            OrderSupersededError, OrderUndoneError: The attempt may not ship any more.
+        """
+        ...
+
+    def find(self, run: OrderRun) -> Shipment | None:
+        """The order's shipment, where there is one that was not cancelled."""
+        ...
+
+    def cancel(self, run: OrderRun) -> bool:
+        """Cancel the shipment; False where there was none.
+
+        Afterwards this attempt can ship nothing any more.
+
+        Raises:
+            ShipmentHasLeftError: It is too late.
+        """
+        ...
