@@ -14,6 +14,11 @@ from tests.functions.job_table_rows import Rows
 JOB_TABLE = "jobs"
 PAYLOAD_BUCKET = "payloads"
 
+
+def _live_alias(function_name: str) -> str:
+    return f"arn:aws:lambda:eu-west-1:123456789012:function:{function_name}:{names.LIVE_ALIAS}"
+
+
 os.environ.update(
     {
         names.STAGE: "test",
@@ -27,6 +32,14 @@ os.environ.update(
         names.RETENTION_FAILED_DAYS: "90",
         names.PENDING_BOUND_SECONDS: "300",
         names.MAIL_FROM: "jobs@example.com",
+        names.CUSTOMER_TABLE_NAME: "customers",
+        names.INVENTORY_TABLE_NAME: "inventory",
+        names.PAYMENT_TABLE_NAME: "payments",
+        names.SHIPMENT_TABLE_NAME: "shipments",
+        names.VALIDATE_CUSTOMER_ARN: _live_alias("validate-customer"),
+        names.CHECK_INVENTORY_ARN: _live_alias("check-inventory"),
+        names.PROCESS_PAYMENT_ARN: _live_alias("process-payment"),
+        names.CREATE_SHIPMENT_ARN: _live_alias("create-shipment"),
     }
 )
 
