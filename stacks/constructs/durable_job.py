@@ -1,26 +1,20 @@
-"""One job type, wired so that it cannot be wired wrong.
-
-Nearly every mistake with a durable function deploys cleanly and shows only when a job is lost:
-rights on the alias that never match, a version deleted under running executions, a dead letter
-without the key to encrypt it, a timeout set where nothing reads it. The wiring is here, once.
-"""
+"""One job type: a durable function, joined to everything that starts, ends and watches jobs."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from functions.shared import names
 from stacks.constructs.alert_topic import AlertTopic
-from stacks.constructs.execution_role import ExecutionRole
+from stacks.constructs.durable_function import DurableFunction
 from stacks.constructs.function_bundle import FunctionBundle
 from stacks.constructs.job_table import JobTable
 from stacks.constructs.payload_bucket import PayloadBucket
@@ -32,7 +26,6 @@ _MAX_JOB_TYPE_LENGTH = 40
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _LONGEST_INVOCATION = Duration.minutes(15)
 _LONGEST_EXECUTION = Duration.days(366)
-_LONGEST_EVENT_AGE = Duration.hours(6)
 # The error a job cannot make by itself: these executions ended without the row knowing.
 _ENDED_BADLY = ["FAILED", "TIMED_OUT", "STOPPED"]
 
@@ -103,7 +96,6 @@ class DurableJob(Construct):
         _check_operators(self, job_type, operators)
         common = {
             names.STAGE: stage.name,
-            names.APP_ID: job_type,
             names.JOB_TYPE: job_type,
             names.JOB_TABLE_NAME: platform.table.table.table_name,
             names.PAYLOAD_BUCKET_NAME: platform.payloads.bucket.bucket_name,
@@ -113,49 +105,24 @@ class DurableJob(Construct):
         _check_environment(job_type, common, environment or {})
 
         self.job_type = job_type
-        execution = ExecutionRole(self, "Execution", stage=stage)
-        self.role = execution.role
-        self.function = lambda_.Function(
+        self._durable = DurableFunction(
             self,
-            "Function",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
-            code=bundle.code,
-            handler=bundle.handler(job_type.replace("-", "_")),
-            role=self.role,
-            log_group=execution.log_group,
-            logging_format=lambda_.LoggingFormat.JSON,
-            tracing=lambda_.Tracing.ACTIVE,
-            memory_size=memory_mib,
-            timeout=invocation,
-            durable_config=lambda_.DurableConfig(
-                execution_timeout=execution_timeout, retention_period=stage.execution_history
-            ),
+            # Leaves no trace in logical ids, so that this is one thing for CloudFormation too.
+            "Default",
+            stage=stage,
+            name=job_type,
+            bundle=bundle,
             environment={**common, **(environment or {})},
-            dead_letter_topic=platform.dead_letters.topic,
-            current_version_options=lambda_.VersionOptions(
-                # Executions in flight are pinned to their version.
-                removal_policy=RemovalPolicy.RETAIN
-            ),
+            execution_timeout=execution_timeout,
+            invocation_timeout=invocation,
+            memory_mib=memory_mib,
+            dead_letters=platform.dead_letters,
         )
-        Annotations.of(self.function).acknowledge_info(
-            "aws-lambda:Function.DurableConfig", "It is durable from its creation on."
-        )
-        platform.dead_letters.grant_publish(self.role)
+        self.function = self._durable.function
+        self.role = self._durable.role
+        self.alias = self._durable.alias
         platform.table.grant(self.role, "dynamodb:GetItem", "dynamodb:UpdateItem")
         platform.payloads.grant_read(self.role)
-        checkpoints = self._allow_checkpoints()
-
-        self.alias = lambda_.Alias(
-            self,
-            "Live",
-            alias_name=names.LIVE_ALIAS,
-            version=self.function.current_version,
-            # On the function it would count for $LATEST, which nothing invokes.
-            max_event_age=_LONGEST_EVENT_AGE,
-        )
-        # Nothing can be started before its checkpoints are allowed.
-        self.alias.node.add_dependency(checkpoints)
 
         registration = self._publish(stage, delay, run_timeout)
         self.ends_rule = self._report_ends(platform.recorder)
@@ -169,65 +136,15 @@ class DurableJob(Construct):
 
     def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
         """Allow resuming a job that waits for an answer."""
-        self._grant_on_executions(
-            grantee,
-            "lambda:SendDurableExecutionCallbackSuccess",
-            "lambda:SendDurableExecutionCallbackFailure",
-            "lambda:SendDurableExecutionCallbackHeartbeat",
-        )
+        self._durable.grant_send_callbacks(grantee)
 
     def grant_operate(self, grantee: iam.IGrantable) -> None:
         """Allow reading and stopping executions."""
-        self._grant_on_executions(
-            grantee,
-            "lambda:GetDurableExecution",
-            "lambda:GetDurableExecutionHistory",
-            "lambda:StopDurableExecution",
-        )
+        self._durable.grant_operate(grantee)
 
     def metric(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
-        """A metric of the function.
-
-        The durable ones are published under its name alone: asked of the alias, CDK adds a
-        dimension under which there is never data.
-        """
-        return self.function.metric(name, statistic=statistic, period=period)
-
-    @property
-    def _executions(self) -> str:
-        """The executions of every version.
-
-        Their ARNs carry the version's number, never the alias:
-        https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
-        """
-        return f"{self.function.function_arn}:*"
-
-    def _grant_on_executions(self, grantee: iam.IGrantable, *actions: str) -> None:
-        # CDK has no grants for durable executions.
-        iam.Grant.add_to_principal(
-            grantee=grantee, actions=list(actions), resource_arns=[self._executions]
-        )
-
-    def _allow_checkpoints(self) -> iam.Policy:
-        """Let the function keep its own state, and no other's, as AWS's policy would.
-
-        A policy of its own, because the function depends on its role's default policy and
-        this one names the function: together they would be a circle.
-        """
-        return iam.Policy(
-            self,
-            "Checkpoints",
-            roles=[self.role],
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "lambda:CheckpointDurableExecution",
-                        "lambda:GetDurableExecutionState",
-                    ],
-                    resources=[self._executions],
-                )
-            ],
-        )
+        """A metric of the function, whichever version ran."""
+        return self._durable.metric(name, statistic=statistic, period=period)
 
     def _publish(
         self, stage: Stage, max_delay: Duration, run_timeout: Duration
@@ -290,7 +207,7 @@ class DurableJob(Construct):
             roles=[platform.recorder.role, platform.notifier.role],
             statements=[
                 iam.PolicyStatement(
-                    actions=["lambda:GetDurableExecution"], resources=[self._executions]
+                    actions=["lambda:GetDurableExecution"], resources=[self._durable.executions]
                 )
             ],
         )
@@ -345,7 +262,7 @@ def _check_operators(job: DurableJob, job_type: str, operators: iam.ManagedPolic
 def _check_environment(
     job_type: str, common: Mapping[str, str], environment: Mapping[str, str]
 ) -> None:
-    taken = sorted(common.keys() & environment.keys())
+    taken = sorted({names.APP_ID, *common} & environment.keys())
     if taken:
         raise JobTypeError(
             f"{job_type}: environment sets {', '.join(taken)}, which every job gets; leave it out"
