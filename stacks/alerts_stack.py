@@ -77,6 +77,7 @@ class AlertsStack(Stack):
             bundle=function_bundle(self, "alerts", stage),
             timeout=_NOTIFIER_TIMEOUT,
             environment={
+                names.STAGE: stage.name,
                 names.JOB_TABLE_PARAMETER: names.job_table_parameter(stage.name),
                 names.ALERT_TABLE_NAME: told.table_name,
                 names.ALERT_QUEUE_URL: self.queue.queue.queue_url,

@@ -110,6 +110,7 @@ class JobsStack(Stack):
             bundle=bundle,
             timeout=Duration.minutes(1),
             environment={
+                names.STAGE: stage.name,
                 names.JOB_TABLE_NAME: self.table.table.table_name,
                 names.JOB_TYPES_PATH: names.job_types_path(stage.name),
                 names.JOB_LIMITS_PATH: names.job_limits_path(stage.name),
@@ -151,6 +152,7 @@ class JobsStack(Stack):
             bundle=bundle,
             timeout=Duration.minutes(1),
             environment={
+                names.STAGE: stage.name,
                 names.JOB_TABLE_NAME: self.table.table.table_name,
                 names.DEAD_LETTER_TOPIC_ARN: alerts.dead_letters.topic.topic_arn,
                 **self._retention(stage),
@@ -170,6 +172,7 @@ class JobsStack(Stack):
             bundle=bundle,
             timeout=Duration.minutes(5),
             environment={
+                names.STAGE: stage.name,
                 names.JOB_TABLE_NAME: self.table.table.table_name,
                 names.JOB_TYPES_PATH: names.job_types_path(stage.name),
                 names.PENDING_BOUND_SECONDS: str(stage.pending_bound.to_seconds()),

@@ -29,7 +29,7 @@ class BundleTarget:
 
 @dataclass(frozen=True, slots=True)
 class CustomerKey:
-    """A key of the account's own for the job table, with its Region: the table needs both."""
+    """A key of the account's own for the tables, with its Region: a table needs both."""
 
     arn: str
     region: str
@@ -42,7 +42,7 @@ class Stage:
     Attributes:
         name: Part of stack ids and parameter names.
         removal_policy: What becomes of tables, buckets, logs and keys when a stack is deleted.
-        has_deletion_protection: Whether the job table refuses to be deleted.
+        has_deletion_protection: Whether tables of records refuse to be deleted.
         log_retention: How long function logs are kept.
         execution_history: How long a finished execution can still be read (1 to 90 days).
         retention_completed: How long the row of a completed job is kept.
@@ -59,7 +59,7 @@ class Stage:
         watchdog_every: How often the watchdog looks.
         pending_bound: How long a job may be pending before the watchdog starts it again.
         bundle: The machine that function bundles are made for.
-        customer_key: The job table's key; None for the one that AWS manages.
+        customer_key: The key of the tables of records; None for the one that AWS manages.
     """
 
     name: str

@@ -2,10 +2,14 @@
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from functions.shared import names
+from stacks.constructs.table_protection import (
+    grant_on_table,
+    grant_query_of_indexes,
+    stage_encryption,
+)
 from stacks.stages import Stage
 
 _INDEXES = {
@@ -34,7 +38,7 @@ class JobTable(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            encryption=_encryption(self, stage),
+            encryption=stage_encryption(self, stage),
             deletion_protection=stage.has_deletion_protection,
             removal_policy=stage.removal_policy,
             global_secondary_indexes=[
@@ -50,30 +54,13 @@ class JobTable(Construct):
         )
 
     def grant(self, role: iam.IGrantable, *actions: str) -> None:
-        """Allow single-item actions on the table; CDK's own grants reach for the indexes too."""
-        iam.Grant.add_to_principal(
-            grantee=role,
-            actions=list(actions),
-            resource_arns=[self.table.table_arn],
-        )
-        if self.table.encryption_key:
-            self.table.encryption_key.grant_encrypt_decrypt(role)
+        """Allow single-item actions on the table."""
+        grant_on_table(self.table, role, *actions)
 
     def grant_query(self, role: iam.IGrantable, *indexes: str) -> None:
         """Allow queries of the named indexes."""
-        iam.Grant.add_to_principal(
-            grantee=role,
-            actions=["dynamodb:Query"],
-            resource_arns=[f"{self.table.table_arn}/index/{index}" for index in indexes],
-        )
+        grant_query_of_indexes(self.table, role, *indexes)
 
 
 def _text(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
-
-
-def _encryption(scope: Construct, stage: Stage) -> dynamodb.TableEncryptionV2:
-    if stage.customer_key is None:
-        return dynamodb.TableEncryptionV2.aws_managed_key()
-    key = kms.Key.from_key_arn(scope, "CustomerKey", stage.customer_key.arn)
-    return dynamodb.TableEncryptionV2.customer_managed_key(key)

@@ -39,7 +39,7 @@ class PlainFunction(Construct):
             name: The module's name with dashes; AWS calls of the function carry it in their
                 user agent, so that CloudTrail tells who made them.
             bundle: The code of its family.
-            environment: The variables that its `Settings` reads, without `STAGE`.
+            environment: The variables that its `Settings` reads.
             timeout: Of one invocation.
             memory_mib: 512, unless told otherwise; it buys processor time.
             dead_letters: Where Lambda sends events that it gives up on. Only for functions
@@ -62,11 +62,7 @@ class PlainFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             memory_size=memory_mib,
             timeout=timeout,
-            environment={
-                names.STAGE: stage.name,
-                names.APP_ID: name,
-                **environment,
-            },
+            environment={names.APP_ID: name, **environment},
             dead_letter_topic=dead_letters.topic if dead_letters else None,
         )
         if dead_letters:
