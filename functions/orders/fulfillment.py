@@ -1,8 +1,9 @@
 """The port to whatever ships."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from functions.orders.inventory import Reservation
 from functions.orders.order_run import OrderRun
@@ -24,6 +25,18 @@ class Shipment:
     shipment_id: str
     tracking_number: str
     estimated_delivery: date
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        """Read what `to_event` wrote."""
+        return cls(
+            shipment_id=str(event["shipment_id"]),
+            tracking_number=str(event["tracking_number"]),
+            estimated_delivery=date.fromisoformat(event["estimated_delivery"]),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        return {**asdict(self), "estimated_delivery": self.estimated_delivery.isoformat()}
 
 
 class Fulfillment(Protocol):

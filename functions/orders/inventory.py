@@ -1,9 +1,9 @@
 """The port to whatever keeps the stock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from functions.orders.order import OrderItem
 from functions.orders.order_run import OrderRun
@@ -52,6 +52,17 @@ class Reservation:
     @property
     def warehouses(self) -> tuple[str, ...]:
         return tuple(sorted({allocation.warehouse for allocation in self.allocations}))
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        """Read what `to_event` wrote."""
+        return cls(
+            order_id=str(event["order_id"]),
+            allocations=tuple(Allocation(**allocation) for allocation in event["allocations"]),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class Inventory(Protocol):

@@ -18,6 +18,9 @@ from typing import Any, Self
 MAX_PAYLOAD_BYTES = 200 * 1024
 MAX_RESULT_BYTES = 100 * 1024
 MAX_ERROR_MESSAGE_BYTES = 1024
+# A workflow has a handful of effects, and a few fixed words say that one was undone.
+MAX_UNDONE = 20
+MAX_UNDONE_BYTES = 256
 MAX_JOB_ID_LENGTH = 48
 MAX_JOB_TYPE_LENGTH = 40
 
@@ -77,11 +80,15 @@ def may_follow(current: JobStatus, following: JobStatus) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job ended badly: a short code, one message, and the step it happened in."""
+    """Why a job ended badly: a short code, one message, and the step it happened in.
+
+    *undone* says what the job had done before and took back, in the order of taking it back.
+    """
 
     type: str
     message: str
     step: str | None = None
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

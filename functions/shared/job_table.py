@@ -35,6 +35,7 @@ _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 _COLUMNS = frozenset(field.name for field in fields(Job))
+_ERROR_FIELDS = frozenset(field.name for field in fields(JobError))
 
 # What a retry leaves behind: everything that told of the attempt before.
 _ATTEMPT_COLUMNS = (
@@ -99,7 +100,8 @@ def _read(item: Mapping[str, Any]) -> Job:
     if known.get("expires_at") is not None:
         known["expires_at"] = int(known["expires_at"])
     if known.get("error") is not None:
-        known["error"] = JobError(**known["error"])
+        told = {name: value for name, value in known["error"].items() if name in _ERROR_FIELDS}
+        known["error"] = JobError(**told | {"undone": tuple(told.get("undone", ()))})
     if known.get("progress") is not None:
         progress = known["progress"]
         total = progress.get("total")
@@ -242,6 +244,7 @@ class JobTable:
                     ("type", error.type),
                     ("message", error.message),
                     ("step", error.step),
+                    ("undone", list(error.undone) or None),
                 )
                 if value is not None
             },

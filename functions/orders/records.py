@@ -1,0 +1,32 @@
+"""Records kept in checkpoints and sent between functions as plain JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol, Self, TypeVar
+
+from aws_durable_execution_sdk_python.serdes import SerDes, SerDesContext
+
+
+class Record(Protocol):
+    """Writes itself as a JSON object, and reads what it wrote."""
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self: ...
+
+    def to_event(self) -> dict[str, Any]: ...
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class RecordSerDes(SerDes[RecordT]):
+    """Keeps a record in a checkpoint; the SDK knows how to keep no dataclass."""
+
+    def __init__(self, kind: type[RecordT]) -> None:
+        self._kind = kind
+
+    def serialize(self, value: RecordT, serdes_context: SerDesContext) -> str:  # noqa: ARG002  # the SDK's signature
+        return json.dumps(value.to_event(), separators=(",", ":"))
+
+    def deserialize(self, data: str, serdes_context: SerDesContext) -> RecordT:  # noqa: ARG002  # the SDK's signature
+        return self._kind.from_event(json.loads(data))

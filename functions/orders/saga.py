@@ -1,0 +1,122 @@
+"""All of it or none of it: what a workflow did before an error is undone, in reverse order.
+
+The danger is the effect that nobody knows of: made, and its answer lost. So a workflow registers
+each undo *before* its do, and an undo looks for the effect instead of trusting that there is one.
+Undoing is made of durable operations like everything else, so that it too survives an interruption
+and goes on where it was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aws_durable_execution_sdk_python import DurableContext, StepContext
+from aws_durable_execution_sdk_python.config import StepConfig
+from aws_durable_execution_sdk_python.exceptions import UnrecoverableError
+
+from functions.shared.errors import PermanentError
+from functions.shared.failures import code_of
+from functions.shared.retries import PATIENTLY
+
+_UNDOING = StepConfig(retry_strategy=PATIENTLY)
+
+
+class RollbackIncompleteError(PermanentError):
+    """Something could not be undone: money or stock is in the wrong place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How one effect is taken back.
+
+    *perform* is made of durable operations and returns what it undid, in fixed words, or None
+    where there was nothing to undo. *name* is what its operation is called.
+    """
+
+    name: str
+    perform: Callable[[DurableContext], str | None]
+
+
+def undo_step(undo: Callable[[StepContext], bool], *, name: str, undone: str) -> Undo:
+    """An undo that is one step; *undo* says whether there was anything to undo."""
+
+    def perform(context: DurableContext) -> str | None:
+        return undone if context.step(undo, name=name, config=_UNDOING) else None
+
+    return Undo(name, perform)
+
+
+class Saga:
+    """Undoes what was registered, last first, where its block ends with an error.
+
+    The error goes on, with a note for each thing that was undone. One undo that gives up does not
+    keep the others from running, but then the error is `RollbackIncompleteError`.
+    """
+
+    def __init__(self, context: DurableContext) -> None:
+        self._context = context
+        self._undos: dict[str, Undo] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def undo_with(self, *undos: Undo) -> None:
+        """Register what undoes the next effect; one that is registered before keeps its place."""
+        for undo in undos:
+            self._undos.setdefault(undo.name, undo)
+
+    def undo(self) -> None:
+        """Undo what is registered without an error, as where an order is turned down.
+
+        Raises:
+            RollbackIncompleteError: Something could not be undone.
+        """
+        undone, gave_up = self._undo_all()
+        if gave_up:
+            raise _incomplete(undone, gave_up, because_of=None)
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        # A suspension is no `Exception`; after an unrecoverable error the SDK can keep no
+        # checkpoint, or repeats the invocation, which then goes on where it was.
+        if not isinstance(error, Exception) or isinstance(error, UnrecoverableError):
+            return
+        undone, gave_up = self._undo_all()
+        if gave_up:
+            raise _incomplete(undone, gave_up, because_of=error) from error
+        for note in undone:
+            error.add_note(note)
+
+    def _undo_all(self) -> tuple[list[str], dict[str, str]]:
+        """What was undone, and the code of what went wrong with each undo that gave up."""
+        undone: list[str] = []
+        gave_up: dict[str, str] = {}
+        while self._undos:
+            name, undo = self._undos.popitem()
+            try:
+                note = undo.perform(self._context)
+            except UnrecoverableError:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, the others must run
+                gave_up[name] = code_of(error)
+            else:
+                undone += [note] if note else []
+        return undone, gave_up
+
+
+def _incomplete(
+    undone: list[str], gave_up: dict[str, str], *, because_of: Exception | None
+) -> RollbackIncompleteError:
+    undos = ", ".join(f"{name} ({code})" for name, code in gave_up.items())
+    cause = f" after {code_of(because_of)}" if because_of else ""
+    incomplete = RollbackIncompleteError(
+        f"{undos} gave up{cause}: money or stock is in the wrong place and a person must look"
+    )
+    for note in undone:
+        incomplete.add_note(note)
+    return incomplete
