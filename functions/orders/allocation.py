@@ -33,6 +33,7 @@ def allocate(items: Sequence[OrderItem], stock: Stock) -> tuple[Allocation, ...]
         OutOfStockError: All warehouses together do not have enough.
         StockTooScatteredError: It cannot be done in `MAX_ALLOCATIONS`.
     """
+    # Without those that are sold out, which would only make the search longer.
     stock = {
         item.sku: {name: count for name, count in stock.get(item.sku, {}).items() if count > 0}
         for item in items
@@ -103,7 +104,7 @@ def _take(
     for item in items:
         here = {name: stock[item.sku].get(name, 0) for name in warehouses}
         missing = item.quantity
-        for warehouse in sorted(here, key=lambda name: (-here[name], name)):
+        for warehouse in sorted(here, key=lambda name: -here[name]):
             taken = min(missing, here[warehouse])
             if taken > 0:
                 allocations.append(Allocation(item.sku, warehouse, taken))

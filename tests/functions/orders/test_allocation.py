@@ -145,6 +145,23 @@ def test_many_warehouses_are_searched_greedily_and_soon() -> None:
     assert {allocation.quantity for allocation in allocations} == {11}
 
 
+def test_warehouses_that_are_sold_out_do_not_hide_the_best_pair() -> None:
+    """The greediest choice would begin with the middling one and end with three."""
+    useful = {
+        "a": {"middling": 2, "one": 4},
+        "b": {"middling": 3, "one": 2, "two": 2},
+        "c": {"middling": 2, "two": 4},
+    }
+    stock = {
+        sku: {**{f"{number:03}-empty": 0 for number in range(100)}, **counts}
+        for sku, counts in useful.items()
+    }
+
+    used = {allocation.warehouse for allocation in allocate(wanted(a=4, b=4, c=4), stock)}
+
+    assert used == {"one", "two"}
+
+
 def test_a_largest_order_that_one_transaction_can_reach_is_allocated() -> None:
     """Few warehouses would be 20 items times 5; each item from its own bulk is 20 in all."""
     items = [OrderItem(f"sku-{number}", 5, 1) for number in range(MAX_ITEMS)]
