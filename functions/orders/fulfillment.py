@@ -10,6 +10,10 @@ from functions.orders.order_run import OrderRun
 from functions.shared.errors import PermanentError, TransientError
 
 
+class ShipmentRefusedError(PermanentError):
+    """The carrier does not ship this; nothing was sent."""
+
+
 class ShipmentHasLeftError(PermanentError):
     """The shipment is on its way and cannot be cancelled any more."""
 
@@ -40,7 +44,7 @@ class Shipment:
 
 
 class Fulfillment(Protocol):
-    """Ships orders; every call may be repeated."""
+    """Ships orders; a repeated call answers as the first one did."""
 
     def create(
         self, run: OrderRun, customer_id: str, reservation: Reservation, now: datetime
@@ -48,6 +52,8 @@ class Fulfillment(Protocol):
         """Have the reserved stock shipped to the customer; the carrier knows the address.
 
         Raises:
+            ShipmentRefusedError: Nothing is shipped, and never will be as it is.
+            ShipmentContendedError: Nothing is shipped; later it may.
             OrderSupersededError, OrderUndoneError: The attempt may not ship any more.
         """
         ...

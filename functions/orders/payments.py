@@ -14,7 +14,10 @@ class PaymentDeclinedError(PermanentError):
 
 
 class PaymentStateError(PermanentError):
-    """The payment is not in a state that allows this, such as capturing what was refunded."""
+    """The payment is not in a state that allows this, such as capturing what was refunded.
+
+    Also where an order that has a payment asks for other money, or for another customer's.
+    """
 
 
 class PaymentContendedError(TransientError):
@@ -40,7 +43,7 @@ class Payment:
 
 
 class Payments(Protocol):
-    """Moves money for orders, each movement once, however often it is asked for.
+    """Moves money for orders, each movement once; a repeated call answers as the first one did.
 
     Declines are permanent, timeouts are not: what `is_transient` takes for transient may have moved
     the money, and asking again finds that out.
@@ -80,7 +83,7 @@ class Payments(Protocol):
     def refund(self, run: OrderRun) -> bool:
         """Give captured money back; False where none was captured.
 
-        Afterwards this attempt can neither capture nor charge. Money that is only held stays
-        held: that is for `void`.
+        Afterwards this attempt can neither authorize, capture nor charge. Money that is only held
+        stays held: that is for `void`.
         """
         ...

@@ -1,0 +1,26 @@
+"""Who says who may order; to plug in a service of your own, change the last line."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from functions.orders.customer_table import CustomerTable
+from functions.orders.customers import Customers
+from functions.orders.dynamodb import client
+from functions.shared import names
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Read once per cold start, so a missing variable fails at import."""
+
+    table_name: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        return cls(table_name=environ[names.CUSTOMER_TABLE_NAME])
+
+
+settings = Settings.from_environ(os.environ)
+customers: Customers = CustomerTable(client, settings.table_name)
