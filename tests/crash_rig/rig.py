@@ -1,0 +1,280 @@
+"""Jobs run by real processes that die where they are told to, on this machine and within seconds.
+
+AWS's own testing server keeps the executions and invokes the functions as Lambda does; a process
+that died is to it an invocation that failed, which it repeats, as Lambda does.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import psutil
+from aws_durable_execution_sdk_python_testing.child_dispatcher import FunctionConfigs
+from aws_durable_execution_sdk_python_testing.execution import Execution
+from aws_durable_execution_sdk_python_testing.executor import Executor
+from aws_durable_execution_sdk_python_testing.model import StartDurableExecutionInput
+from aws_durable_execution_sdk_python_testing.runner import WebRunner, WebRunnerConfig
+from aws_durable_execution_sdk_python_testing.web.server import WebServiceConfig
+from moto.dynamodb.models import dynamodb_backends
+
+from functions.shared import names
+from tests.crash_rig.endpoint import Endpoint, error_body
+from tests.crash_rig.passages import Death, Moment, Passages
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PROJECT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+PATIENCE_SECONDS = 60.0
+
+JOB_TABLE = "jobs"
+ITEM_TABLES = {
+    names.CUSTOMER_TABLE_NAME: "customers",
+    names.INVENTORY_TABLE_NAME: "inventory",
+    names.PAYMENT_TABLE_NAME: "payments",
+    names.SHIPMENT_TABLE_NAME: "shipments",
+}
+
+
+def alias_arn(function: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}:{names.LIVE_ALIAS}"
+
+
+# JOB_TYPE is each function's own; the zygote's children set it.
+ENVIRON = {
+    names.STAGE: "test",
+    names.JOB_TYPE: "any",
+    names.JOB_TABLE_NAME: JOB_TABLE,
+    names.PAYLOAD_BUCKET_NAME: "payloads",
+    names.RETENTION_COMPLETED_DAYS: "30",
+    names.RETENTION_FAILED_DAYS: "90",
+    **ITEM_TABLES,
+    names.VALIDATE_CUSTOMER_ARN: alias_arn("validate-customer"),
+    names.CHECK_INVENTORY_ARN: alias_arn("check-inventory"),
+    names.PROCESS_PAYMENT_ARN: alias_arn("process-payment"),
+    names.CREATE_SHIPMENT_ARN: alias_arn("create-shipment"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What the rig must know of a function: where its handler is, and whether it is durable."""
+
+    handler: str
+    is_durable: bool = True
+
+
+@dataclass
+class Run:
+    """One execution with all of its processes."""
+
+    job_id: str
+    passages: Passages
+    death: Death | None
+    deaths: int = 0
+    invocations: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a run."""
+
+    execution: Execution
+    calls: list[str]
+    deaths: int
+    invocations: int
+
+    @property
+    def status(self) -> str:
+        return self.execution.current_status().value
+
+    @property
+    def result(self) -> Any:
+        output = self.execution.result
+        return json.loads(output.result) if output and output.result else None
+
+    @property
+    def error_type(self) -> str | None:
+        output = self.execution.result
+        return output.error.type if output and output.error else None
+
+    def has_met(self, death: Death, undisturbed: Sequence[str]) -> bool:
+        """Whether one process died, and at the very call that *death* means."""
+        return self.deaths == 1 and self.calls[: death.call] == undisturbed[: death.call]
+
+
+def every_death(calls: Sequence[str]) -> list[Death]:
+    """Before and after each of *calls*."""
+    return [Death(number, moment) for number in range(1, len(calls) + 1) for moment in Moment]
+
+
+@dataclass
+class Rig:
+    """Starts executions and knows whose process is whose by the job id in its event."""
+
+    address: str
+    folder: Path
+    _runs: dict[str, Run] = field(default_factory=dict)
+    _executor: Executor | None = None
+    endpoint: str = ""
+
+    @property
+    def client(self) -> "DynamoDBClient":
+        """The processes' DynamoDB, as a test sees it."""
+        return boto3.client("dynamodb", region_name=REGION, endpoint_url=self.endpoint)
+
+    def run(self, function: str, job_id: str, death: Death | None = None) -> Ended:
+        """Run the job's first attempt to its end, one of its processes dying on the way.
+
+        Args:
+            function: The job type.
+            job_id: Must be in the event of each function that works for the job, and not in
+                the event of another job.
+            death: Where; nowhere if not given.
+        """
+        assert self._executor is not None
+        run = Run(job_id, Passages(self.folder / job_id), death)
+        self._runs[job_id] = run
+        started = self._executor.start_execution(
+            StartDurableExecutionInput(
+                account_id=ACCOUNT,
+                function_name=function,
+                function_qualifier=names.LIVE_ALIAS,
+                execution_name=job_id,
+                execution_timeout_seconds=int(PATIENCE_SECONDS),
+                execution_retention_period_days=1,
+                input=json.dumps({"job_id": job_id, "job_type": function}),
+            )
+        )
+        arn = started.execution_arn
+        assert arn is not None
+        assert self._executor.wait_until_complete(arn, PATIENCE_SECONDS), f"{job_id} has not ended"
+        return Ended(
+            self._executor.get_execution(arn), run.passages.read(), run.deaths, run.invocations
+        )
+
+    def invoke(self, function: str, event: bytes) -> tuple[bytes, bool]:
+        """One invocation in a process of its own; what it answers, and whether that is an error."""
+        run = self._run_of(event)
+        run.invocations += 1
+        request = {
+            "function": function,
+            "event": json.loads(event),
+            "passages": str(run.passages.path),
+            "death": run.death and run.death.to_json(),
+        }
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.address)
+            connection.sendall(json.dumps(request).encode())
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as incoming:
+                answer = incoming.read()
+        if not answer:
+            run.deaths += 1
+            # In the words of Lambda's own runtime.
+            return error_body(
+                "Runtime.ExitError", "Runtime exited with error: signal: killed"
+            ), True
+        document = json.loads(answer)
+        if "error" in document:
+            return json.dumps(document["error"]).encode(), True
+        return json.dumps(document["payload"]).encode(), False
+
+    def _run_of(self, event: bytes) -> Run:
+        text = event.decode()
+        [run] = [run for job_id, run in self._runs.items() if job_id in text]
+        return run
+
+
+@contextlib.contextmanager
+def running_rig(functions: Mapping[str, Function], folder: Path) -> Iterator[Rig]:
+    """A rig for *functions* by name; no process outlives it."""
+    # The path of a socket may have 107 characters, which a test's own folder often exceeds.
+    rig = Rig(address=f"/tmp/crash-rig-{os.getpid()}-{time.monotonic_ns()}", folder=folder)  # noqa: S108
+    dynamodb_backends.reset()
+    with contextlib.ExitStack() as stack:
+        endpoint = stack.enter_context(Endpoint(rig.invoke))
+        rig.endpoint = endpoint.url
+        runner = stack.enter_context(_serving(functions, endpoint))
+        rig._executor = runner._executor
+        assert runner._server is not None
+        stack.enter_context(
+            _zygote(
+                rig.address,
+                functions,
+                {
+                    **ENVIRON,
+                    "AWS_ENDPOINT_URL_DYNAMODB": endpoint.url,
+                    "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{runner._server.server_port}",
+                },
+            )
+        )
+        yield rig
+
+
+@contextlib.contextmanager
+def _serving(functions: Mapping[str, Function], endpoint: Endpoint) -> Iterator[WebRunner]:
+    configs = {
+        name: {"DurableConfig": {"ExecutionTimeout": int(PATIENCE_SECONDS)}}
+        if function.is_durable
+        else {}
+        for name, function in functions.items()
+    }
+    config = WebRunnerConfig(
+        web_service=WebServiceConfig(host="127.0.0.1", port=0),
+        lambda_endpoint=endpoint.url,
+        local_runner_region=REGION,
+        skip_time=True,
+        function_configs=FunctionConfigs.from_dict(configs),
+    )
+    with WebRunner(config) as runner:
+        server = runner._server
+        assert server is not None
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield runner
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def _zygote(
+    address: str, functions: Mapping[str, Function], environ: Mapping[str, str]
+) -> Iterator[None]:
+    handlers = {name: function.handler for name, function in functions.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.crash_rig.zygote", address, json.dumps(handlers)],
+        cwd=PROJECT,
+        env={**os.environ, **environ},
+        stdin=subprocess.PIPE,
+    )
+    family = psutil.Process(process.pid)
+    try:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not Path(address).exists():
+            assert process.poll() is None, "the zygote could not start"
+            assert time.monotonic() < deadline, "the zygote does not listen"
+            time.sleep(0.02)
+        yield
+    finally:
+        left = family.children(recursive=True) if process.poll() is None else []
+        for child in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.communicate(timeout=PATIENCE_SECONDS)
+        Path(address).unlink(missing_ok=True)
+    assert not left, f"{len(left)} processes were left over"
