@@ -18,6 +18,10 @@ class ShipmentHasLeftError(PermanentError):
     """The shipment is on its way and cannot be cancelled any more."""
 
 
+class ShipmentCancelledError(PermanentError):
+    """The shipment was cancelled while its confirmation was awaited."""
+
+
 class ShipmentContendedError(TransientError):
     """The shipment was changed at the same moment; ask again."""
 

@@ -1,8 +1,9 @@
 """How an order ends, as the job's result tells it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from functions.orders.fulfillment import Shipment
 from functions.orders.inventory import Reservation
@@ -36,3 +37,11 @@ class Rejected:
     reason: Literal["invalid_items", "invalid_customer"]
     detail: str
     outcome: Literal["rejected"] = "rejected"
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        """Read what `to_event` wrote."""
+        return cls(**event)
+
+    def to_event(self) -> dict[str, Any]:
+        return asdict(self)

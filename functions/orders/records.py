@@ -19,14 +19,15 @@ class Record(Protocol):
 RecordT = TypeVar("RecordT", bound=Record)
 
 
-class RecordSerDes(SerDes[RecordT]):
-    """Keeps a record in a checkpoint; the SDK knows how to keep no dataclass."""
+class RecordSerDes(SerDes[RecordT | None]):
+    """Keeps a record, or none, in a checkpoint; the SDK knows how to keep no dataclass."""
 
     def __init__(self, kind: type[RecordT]) -> None:
         self._kind = kind
 
-    def serialize(self, value: RecordT, serdes_context: SerDesContext) -> str:  # noqa: ARG002  # the SDK's signature
-        return json.dumps(value.to_event(), separators=(",", ":"))
+    def serialize(self, value: RecordT | None, serdes_context: SerDesContext) -> str:  # noqa: ARG002  # the SDK's signature
+        return json.dumps(None if value is None else value.to_event(), separators=(",", ":"))
 
-    def deserialize(self, data: str, serdes_context: SerDesContext) -> RecordT:  # noqa: ARG002  # the SDK's signature
-        return self._kind.from_event(json.loads(data))
+    def deserialize(self, data: str, serdes_context: SerDesContext) -> RecordT | None:  # noqa: ARG002  # the SDK's signature
+        event = json.loads(data)
+        return None if event is None else self._kind.from_event(event)

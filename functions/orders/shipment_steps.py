@@ -27,6 +27,13 @@ def create(
     return create
 
 
+def find(run: OrderRun) -> Callable[[StepContext], Shipment | None]:
+    def find(_step: StepContext) -> Shipment | None:
+        return shipment_service.fulfillment.find(run)
+
+    return find
+
+
 def cancel(run: OrderRun) -> Undo:
     def cancel(_step: StepContext) -> bool:
         return shipment_service.fulfillment.cancel(run)
