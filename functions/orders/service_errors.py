@@ -8,7 +8,11 @@ and one that left a durable step is a `StepError` that names the class.
 from collections.abc import Mapping
 
 from functions.orders.customers import InvalidCustomerError
-from functions.orders.fulfillment import ShipmentCancelledError, ShipmentHasLeftError
+from functions.orders.fulfillment import (
+    ShipmentCancelledError,
+    ShipmentHasLeftError,
+    ShipmentRefusedError,
+)
 from functions.orders.inventory import (
     OutOfStockError,
     ReservationExpiredError,
@@ -43,6 +47,7 @@ LAST_WORDS: Mapping[str, type[Exception]] = {
         ServiceFailedError,
         ShipmentCancelledError,
         ShipmentHasLeftError,
+        ShipmentRefusedError,
         UnknownActionError,
         UnknownSkuError,
     )
