@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from stacks.alerts_stack import AlertsStack
 from stacks.jobs_stack import JobsStack
 from stacks.monitoring_stack import MonitoringStack
+from stacks.orders_stack import OrdersStack
 from stacks.stages import Stage, SynthesisError, stage_named
 
 
@@ -16,6 +17,7 @@ class DurableJobs(NamedTuple):
 
     alerts: AlertsStack
     jobs: JobsStack
+    orders: OrdersStack
     monitoring: MonitoringStack
 
 
@@ -24,10 +26,17 @@ def durable_jobs(app: cdk.App, stage: Stage, region: str | None = None) -> Durab
     env = cdk.Environment(region=region or stage.region)
     alerts = AlertsStack(app, f"Alerts-{stage.name}", stage=stage, env=env)
     jobs = JobsStack(app, f"Jobs-{stage.name}", stage=stage, alerts=alerts, env=env)
+    orders = OrdersStack(app, f"Orders-{stage.name}", stage=stage, jobs=jobs, env=env)
     monitoring = MonitoringStack(
-        app, f"Monitoring-{stage.name}", stage=stage, alerts=alerts, jobs=jobs, env=env
+        app,
+        f"Monitoring-{stage.name}",
+        stage=stage,
+        alerts=alerts,
+        jobs=jobs,
+        orders=orders,
+        env=env,
     )
-    return DurableJobs(alerts, jobs, monitoring)
+    return DurableJobs(alerts, jobs, orders, monitoring)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Failures of jobs and of the functions around them go through Slack; what is wron
 Slack goes by e-mail too, because Slack will not tell.
 """
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -11,10 +13,12 @@ from aws_cdk import aws_dynamodb as dynamodb
 from functions.shared import names
 from stacks.constructs.alert_queue import AlertQueue
 from stacks.constructs.alert_topic import AlertTopic
+from stacks.constructs.durable_function import DurableFunction
 from stacks.constructs.durable_job import DurableJob
 from stacks.constructs.job_table import JobTable
 from stacks.constructs.plain_function import PlainFunction
 from stacks.constructs.runbook_alarms import RunbookAlarms
+from stacks.constructs.service_table import ServiceTable
 from stacks.stages import Stage
 
 # Of the 3,000 operations and 100 MB that one execution may have: a fifth is left to act in.
@@ -24,6 +28,11 @@ MUCH_STORAGE_BYTES = 80_000_000
 
 OLD_STREAM_RECORDS = Duration.minutes(1)
 MANY_WAITING_ALERTS = 100
+
+# A plain service answers no with an error, which its function counts like a crash. That nearly
+# every one of several calls ends so is not the customers.
+NEARLY_ALL_PERCENT = 90
+SEVERAL_CALLS = 5
 
 
 def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> None:
@@ -36,9 +45,6 @@ def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> No
 
     def total(name: str) -> cloudwatch.Metric:
         return job.metric(name, statistic="Sum", period=period)
-
-    def highest(name: str) -> cloudwatch.Metric:
-        return job.metric(name, statistic="Maximum", period=period)
 
     alarms.alarm(
         "Failed",
@@ -54,26 +60,7 @@ def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> No
         because=f"A job of type {job_type} did not end within its time, so Lambda ended it.",
         page="job-timed-out",
     )
-    alarms.alarm(
-        "ManyOperations",
-        when=highest("DurableExecutionOperations"),
-        at_least=MANY_OPERATIONS,
-        because=(
-            f"A job of type {job_type} has used {MANY_OPERATIONS:,} of the 3,000 operations"
-            " it may have; at 3,000 it fails."
-        ),
-        page="execution-near-a-limit",
-    )
-    alarms.alarm(
-        "MuchStorage",
-        when=highest("DurableExecutionStorageWrittenBytes"),
-        at_least=MUCH_STORAGE_BYTES,
-        because=(
-            f"A job of type {job_type} has written {MUCH_STORAGE_BYTES // 10**6} of the 100 MB"
-            " it may write; at 100 MB it fails."
-        ),
-        page="execution-near-a-limit",
-    )
+    _alarm_on_limits(alarms, job, f"A job of type {job_type}", period)
     alarms.alarm(
         "InvocationErrors",
         when=total("Errors"),
@@ -164,21 +151,9 @@ def alarm_on_table(alarms: RunbookAlarms, table: JobTable, period: Duration) -> 
 
     Not `UserErrors`, which DynamoDB counts by account only.
     """
-    throttles = {
-        f"{kind.lower()}{number}": table.table.metric(
-            f"{kind}ThrottleEvents", statistic="Sum", period=period, dimensions_map=dimensions
-        )
-        for kind in ("Read", "Write")
-        for number, dimensions in enumerate(_table_and_indexes(table))
-    }
     alarms.alarm(
         "Throttled",
-        when=cloudwatch.MathExpression(
-            expression=" + ".join(f"FILL({name}, 0)" for name in throttles),
-            using_metrics=throttles,
-            label="Throttled reads and writes",
-            period=period,
-        ),
+        when=_throttles(table.table, (names.TYPE_INDEX, names.OPEN_INDEX), period),
         at_least=1,
         periods=3,
         of_periods=5,
@@ -203,6 +178,72 @@ def alarm_on_table(alarms: RunbookAlarms, table: JobTable, period: Duration) -> 
         of_periods=5,
         because="DynamoDB answers requests on the job table with errors of its own.",
         page="table-system-errors",
+    )
+
+
+def alarm_on_service(
+    alarms: RunbookAlarms, service: PlainFunction | DurableFunction, period: Duration
+) -> None:
+    """A function that orders call: it crashes, is throttled, or comes near a limit.
+
+    That it says no to one order is not its failure; the order's job tells of that.
+    """
+    if isinstance(service, DurableFunction):
+        alarms.alarm(
+            "InvocationErrors",
+            when=service.metric("Errors", statistic="Sum", period=period),
+            at_least=1,
+            periods=2,
+            of_periods=5,
+            because=f"The service {service.name} crashes; orders wait for it and then fail.",
+            page="order-service-fails",
+        )
+        _alarm_on_limits(alarms, service, f"An execution of {service.name}", period)
+    else:
+        alarms.alarm(
+            "NearlyAllFail",
+            when=_share_of_errors(service, period),
+            at_least=NEARLY_ALL_PERCENT,
+            periods=3,
+            of_periods=5,
+            because=(
+                f"At least {NEARLY_ALL_PERCENT} % of many calls of the service {service.name}"
+                " end with an error; orders fail."
+            ),
+            page="order-service-fails",
+        )
+    _alarm_on_throttles(alarms, service, service.name, period)
+
+
+def alarm_on_service_table(alarms: RunbookAlarms, table: ServiceTable, period: Duration) -> None:
+    """What a service knows cannot be read or written fast enough."""
+    alarms.alarm(
+        "Throttled",
+        when=_throttles(table.table, table.indexes, period),
+        at_least=1,
+        periods=3,
+        of_periods=5,
+        because=f"DynamoDB throttles the table {table.node.id}; orders are late, and may fail.",
+        page="order-table-throttled",
+    )
+
+
+def alarm_on_expiry(
+    alarms: RunbookAlarms, expiry: PlainFunction, every: Duration, period: Duration
+) -> None:
+    """What gives back the stock of abandoned orders; nobody would notice its silence."""
+    _alarm_on_errors(alarms, expiry, period, page="reservation-expiry-fails")
+    alarms.alarm(
+        "Silent",
+        when=expiry.metric("Invocations", statistic="Sum", period=every),
+        at_least=1,
+        periods=3,
+        is_silence_alarming=True,
+        because=(
+            "Reservations were not looked through three times in a row; stock of abandoned orders"
+            " is not given back."
+        ),
+        page="reservation-expiry-silent",
     )
 
 
@@ -267,8 +308,39 @@ def _alarm_on_errors(
     )
 
 
+def _alarm_on_limits(
+    alarms: RunbookAlarms, function: DurableFunction | DurableJob, what: str, period: Duration
+) -> None:
+    def highest(name: str) -> cloudwatch.Metric:
+        return function.metric(name, statistic="Maximum", period=period)
+
+    alarms.alarm(
+        "ManyOperations",
+        when=highest("DurableExecutionOperations"),
+        at_least=MANY_OPERATIONS,
+        because=(
+            f"{what} has used {MANY_OPERATIONS:,} of the 3,000 operations"
+            " it may have; at 3,000 it fails."
+        ),
+        page="execution-near-a-limit",
+    )
+    alarms.alarm(
+        "MuchStorage",
+        when=highest("DurableExecutionStorageWrittenBytes"),
+        at_least=MUCH_STORAGE_BYTES,
+        because=(
+            f"{what} has written {MUCH_STORAGE_BYTES // 10**6} of the 100 MB"
+            " it may write; at 100 MB it fails."
+        ),
+        page="execution-near-a-limit",
+    )
+
+
 def _alarm_on_throttles(
-    alarms: RunbookAlarms, function: PlainFunction | DurableJob, name: str, period: Duration
+    alarms: RunbookAlarms,
+    function: PlainFunction | DurableFunction | DurableJob,
+    name: str,
+    period: Duration,
 ) -> None:
     alarms.alarm(
         "Throttled",
@@ -301,13 +373,34 @@ def _alarm_on_async_starts(
     )
 
 
-def _table_and_indexes(table: JobTable) -> list[dict[str, str]]:
-    """The dimensions of the table's own throttles and of its indexes'."""
-    of_table = {"TableName": table.table.table_name}
-    return [
-        of_table,
-        *(
-            {**of_table, "GlobalSecondaryIndexName": index}
-            for index in (names.TYPE_INDEX, names.OPEN_INDEX)
-        ),
-    ]
+def _share_of_errors(function: PlainFunction, period: Duration) -> cloudwatch.MathExpression:
+    return cloudwatch.MathExpression(
+        expression=f"IF(calls >= {SEVERAL_CALLS}, 100 * errors / calls, 0)",
+        using_metrics={
+            "calls": function.metric("Invocations", statistic="Sum", period=period),
+            "errors": function.metric("Errors", statistic="Sum", period=period),
+        },
+        label="Calls that end with an error, in percent",
+        period=period,
+    )
+
+
+def _throttles(
+    table: dynamodb.TableV2, indexes: Sequence[str], period: Duration
+) -> cloudwatch.MathExpression:
+    """The table's own throttles and its indexes', which CloudWatch keeps apart."""
+    of_table = {"TableName": table.table_name}
+    dimensions = [of_table, *({**of_table, "GlobalSecondaryIndexName": name} for name in indexes)]
+    throttles = {
+        f"{kind.lower()}{number}": table.metric(
+            f"{kind}ThrottleEvents", statistic="Sum", period=period, dimensions_map=where
+        )
+        for kind in ("Read", "Write")
+        for number, where in enumerate(dimensions)
+    }
+    return cloudwatch.MathExpression(
+        expression=" + ".join(f"FILL({name}, 0)" for name in throttles),
+        using_metrics=throttles,
+        label="Throttled reads and writes",
+        period=period,
+    )

@@ -9,6 +9,7 @@ from stacks import alarms
 from stacks.alerts_stack import AlertsStack
 from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.jobs_stack import JobsStack
+from stacks.orders_stack import EXPIRE_EVERY, OrdersStack
 from stacks.stages import Stage
 
 
@@ -23,6 +24,7 @@ class MonitoringStack(Stack):
         stage: Stage,
         alerts: AlertsStack,
         jobs: JobsStack,
+        orders: OrdersStack,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -30,12 +32,19 @@ class MonitoringStack(Stack):
         in_slack = RunbookAlarms(self, stage, tell=(alerts.alarms,))
         by_mail_too = RunbookAlarms(self, stage, tell=(alerts.alarms, alerts.operators))
 
-        for job in jobs.job_types:
+        for job in (*jobs.job_types, *orders.job_types):
             alarms.alarm_on_job(in_slack.within(job.node.id), job, period)
         alarms.alarm_on_dispatcher(in_slack.within("Dispatcher"), jobs.dispatcher, period)
         alarms.alarm_on_recorder(in_slack.within("Recorder"), jobs.recorder, period)
         alarms.alarm_on_watchdog(in_slack.within("Watchdog"), jobs.watchdog, stage)
         alarms.alarm_on_table(in_slack.within("JobTable"), jobs.table, period)
+        for service in orders.services:
+            alarms.alarm_on_service(in_slack.within(service.node.id), service, period)
+        for table in orders.tables:
+            alarms.alarm_on_service_table(in_slack.within(table.node.id), table, period)
+        alarms.alarm_on_expiry(
+            in_slack.within("ExpireReservations"), orders.expire_reservations, EXPIRE_EVERY, period
+        )
 
         alarms.alarm_on_topic(by_mail_too.within("DeadLetters"), alerts.dead_letters, period)
         alarms.alarm_on_topic(by_mail_too.within("Alarms"), alerts.alarms, period)

@@ -66,7 +66,7 @@ class ServiceTable(Construct):
         return self.table.table_name
 
     def grant(self, grantee: iam.IGrantable, *actions: str) -> None:
-        """Allow actions on the records; a transaction needs those of the writes in it."""
+        """Allow actions on the records, and not on the indexes."""
         grant_on_table(self.table, grantee, *actions)
 
     def grant_query_of_index(self, grantee: iam.IGrantable, index: str) -> None:

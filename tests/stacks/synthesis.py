@@ -72,10 +72,11 @@ class Templates:
 
     alerts: StackTemplate
     jobs: StackTemplate
+    orders: StackTemplate
     monitoring: StackTemplate
 
     def __iter__(self) -> Iterator[StackTemplate]:
-        return iter((self.alerts, self.jobs, self.monitoring))
+        return iter((self.alerts, self.jobs, self.orders, self.monitoring))
 
     def functions(self) -> dict[str, Properties]:
         """Every function, by its short name."""
@@ -85,10 +86,23 @@ class Templates:
             for function in template.of_type("AWS::Lambda::Function").values()
         }
 
+    def home_of(self, function: str) -> StackTemplate:
+        """The template that has the function of this short name."""
+        return next(t for t in self if function in _function_names(t))
+
+    def alias_of(self, function: str) -> dict[str, str]:
+        """The ARN of a function's alias, as its own template says it."""
+        home = self.home_of(function)
+        return {"Ref": home.alias_of(home.function(function)[0])}
+
+    def executions_of(self, function: str) -> dict[str, Any]:
+        """The executions of every version, as its own template says it."""
+        function_id, _ = self.home_of(function).function(function)
+        return {"Fn::Join": ["", [{"Fn::GetAtt": [function_id, "Arn"]}, ":*"]]}
+
     def statements(self, function: str) -> list[dict[str, Any]]:
         """All that the role of a function may do, whichever stack says so."""
-        home = next(t for t in self if function in _function_names(t))
-        role_id = home.function(function)[1]["Role"]["Fn::GetAtt"][0]
+        role_id = self.home_of(function).function(function)[1]["Role"]["Fn::GetAtt"][0]
         found: list[dict[str, Any]] = []
         for template in self:
             for policy in template.of_type("AWS::IAM::Policy").values():
@@ -139,7 +153,7 @@ def synthesized(
         return Templates(
             *(
                 StackTemplate(assembly.get_stack_by_name(stack.stack_name).template)
-                for stack in (stacks.alerts, stacks.jobs, stacks.monitoring)
+                for stack in stacks
             )
         )
 

@@ -13,12 +13,43 @@ from app import durable_jobs
 from stacks.stages import PROD
 from tests.stacks.synthesis import new_app
 
-FUNCTIONS = (
-    "Alerts-prod/SlackNotifier",
+ORDER_JOBS = (
+    "Orders-prod/OrderTransaction",
+    "Orders-prod/OrderProcessing",
+    "Orders-prod/OrderOrchestration",
+)
+ORDER_SERVICES = (
+    "Orders-prod/ValidateCustomer",
+    "Orders-prod/CheckInventory",
+    "Orders-prod/ProcessPayment",
+    "Orders-prod/CreateShipment",
+)
+PUBLISHERS = (
     "Jobs-prod/Dispatcher",
     "Jobs-prod/Recorder",
     "Jobs-prod/Watchdog",
     "Jobs-prod/SendEmail",
+    *ORDER_JOBS,
+)
+FUNCTIONS = (
+    "Alerts-prod/SlackNotifier",
+    *PUBLISHERS,
+    *ORDER_SERVICES,
+    "Orders-prod/ExpireReservations",
+)
+DURABLE = {
+    "Jobs-prod/SendEmail": "SendEmailFunctionAE964FDF",
+    "Orders-prod/OrderTransaction": "OrderTransactionFunction91DD76F5",
+    "Orders-prod/OrderProcessing": "OrderProcessingFunction8A7E5876",
+    "Orders-prod/OrderOrchestration": "OrderOrchestrationFunctionFB97B880",
+    "Orders-prod/ProcessPayment": "ProcessPaymentFunctionC2E47680",
+    "Orders-prod/CreateShipment": "CreateShipmentFunction3C8B03EF",
+}
+INVOKED = (
+    "ValidateCustomerFunction4DB1369C",
+    "CheckInventoryFunction9D115626",
+    DURABLE["Orders-prod/ProcessPayment"],
+    DURABLE["Orders-prod/CreateShipment"],
 )
 PARAMETERS = "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/durable-jobs/prod"
 
@@ -45,13 +76,24 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-IAM5[Action::kms:GenerateDataKey*]",
-        (*FUNCTIONS[1:], "Jobs-prod/OperatorPolicy"),
+        (*PUBLISHERS, "Jobs-prod/OperatorPolicy"),
         "SNS asks for either of the two ways to make a data key; both are on one key.",
     ),
-    Acknowledged(
-        "AwsSolutions-IAM5[Resource::<SendEmailFunctionAE964FDF.Arn>:*]",
-        ("Jobs-prod/SendEmail", "Jobs-prod/OperatorPolicy"),
-        "The ARN of an execution carries the version's number and a random id.",
+    *(
+        Acknowledged(
+            f"AwsSolutions-IAM5[Resource::<{function}.Arn>:*]",
+            (path, f"{path.partition('/')[0]}/OperatorPolicy"),
+            "The ARN of an execution carries the version's number and a random id.",
+        )
+        for path, function in DURABLE.items()
+    ),
+    *(
+        Acknowledged(
+            f"AwsSolutions-IAM5[Resource::<{function}.Arn>:*]",
+            ("Orders-prod/OrderOrchestration",),
+            "AWS asks of the caller in a chained invoke for the function and all its qualifiers.",
+        )
+        for function in INVOKED
     ),
     Acknowledged(
         f"AwsSolutions-IAM5[Resource::{PARAMETERS}/job-types/*]",
@@ -72,6 +114,12 @@ ACKNOWLEDGED = (
         "AwsSolutions-IAM5[Resource::<PayloadsBucket1715615A.Arn>/payloads/*]",
         ("Jobs-prod/SendEmail", "Jobs-prod/ProducerPolicy"),
         "The key of a payload is made of the job's id and the payload's digest.",
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::"
+        "Jobs-prod:ExportsOutputFnGetAttPayloadsBucket1715615AArnE0969AA1/payloads/*]",
+        ORDER_JOBS,
+        "The same, seen from another stack.",
     ),
     Acknowledged(
         "AwsSolutions-L1",
@@ -105,19 +153,34 @@ ACKNOWLEDGED = (
         " messages.",
     ),
     Acknowledged(
+        "Serverless-LambdaDLQ",
+        ORDER_SERVICES,
+        "Invoked by an order that waits for the answer, never asynchronously.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
+        ("Orders-prod/ExpireReservations",),
+        "Its event says nothing, its next run makes up for a lost one, and an alarm watches both.",
+    ),
+    Acknowledged(
         "Serverless-LambdaEventSourceMappingDestination",
         ("Alerts-prod/Alerts",),
         "A mapping of SQS has no destination; the queue's own dead-letter queue takes its part.",
     ),
     Acknowledged(
         "Serverless-LambdaAsyncFailureDestination",
-        ("Jobs-prod/SendEmail",),
+        ("Jobs-prod/SendEmail", *ORDER_JOBS),
         "Durable functions support dead letters and no destinations.",
     ),
     Acknowledged(
         "Serverless-EventBusDLQ",
-        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule"),
+        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule", *ORDER_JOBS),
         "An alarm watches failed deliveries, and the watchdog's next run makes up for a lost one.",
+    ),
+    Acknowledged(
+        "Serverless-EventBusDLQ",
+        ("Orders-prod/ExpirySchedule",),
+        "The next run makes up for a lost one, and an alarm watches for silence.",
     ),
 )
 

@@ -20,6 +20,7 @@ from tests.stacks.synthesis import (
 )
 
 JOB = "send-email"
+JOB_TYPES = ["send-email", "order-transaction", "order-processing", "order-orchestration"]
 
 
 def job_function(templates: Templates) -> dict[str, Any]:
@@ -31,9 +32,14 @@ def statement_with(templates: Templates, action: str, *, of: str = JOB) -> dict[
     return found
 
 
-def all_executions(templates: Templates) -> dict[str, Any]:
-    function_id, _ = templates.jobs.function(JOB)
-    return {"Fn::Join": ["", [{"Fn::GetAtt": [function_id, "Arn"]}, ":*"]]}
+def resources_with(templates: Templates, action: str, *, of: str) -> list[Any]:
+    """Everything that a function may do this to, whichever statement says so."""
+    return [
+        resource
+        for statement in templates.statements(of)
+        if action in actions_of(statement)
+        for resource in resources_of(statement)
+    ]
 
 
 def test_an_execution_lasts_as_long_as_its_delay_and_its_run(dev: Templates) -> None:
@@ -46,7 +52,17 @@ def test_an_execution_lasts_as_long_as_its_delay_and_its_run(dev: Templates) -> 
 
 
 @pytest.mark.parametrize(
-    "function", ["dispatcher", "recorder", "watchdog", "slack-notifier", "send-email"]
+    "function",
+    [
+        "dispatcher",
+        "recorder",
+        "watchdog",
+        "slack-notifier",
+        "send-email",
+        "order-transaction",
+        "process-payment",
+        "check-inventory",
+    ],
 )
 def test_a_function_runs_on_arm_with_json_logs_and_traces(dev: Templates, function: str) -> None:
     properties = dev.functions()[function]
@@ -118,7 +134,7 @@ def test_a_job_keeps_the_state_of_its_own_executions_and_of_no_other(dev: Templa
         "lambda:CheckpointDurableExecution",
         "lambda:GetDurableExecutionState",
     ]
-    assert resources_of(statement) == [all_executions(dev)]
+    assert resources_of(statement) == [dev.executions_of(JOB)]
 
 
 def test_no_role_carries_a_policy_of_aws(dev: Templates) -> None:
@@ -192,20 +208,31 @@ def test_a_job_type_is_found_only_when_it_may_be_started_and_its_end_will_be_see
 
 
 @pytest.mark.parametrize("starter", ["dispatcher", "watchdog"])
-def test_a_starter_may_invoke_the_alias_and_nothing_else(dev: Templates, starter: str) -> None:
-    function_id, _ = dev.jobs.function(JOB)
+def test_a_starter_may_invoke_the_alias_of_each_job_type_and_nothing_else(
+    dev: Templates, starter: str
+) -> None:
+    invoked = resources_with(dev, "lambda:InvokeFunction", of=starter)
 
-    statement = statement_with(dev, "lambda:InvokeFunction", of=starter)
-
-    assert resources_of(statement) == [{"Ref": dev.jobs.alias_of(function_id)}]
+    assert invoked == [dev.alias_of(job_type) for job_type in JOB_TYPES]
 
 
 @pytest.mark.parametrize("reader", ["recorder", "slack-notifier"])
-def test_a_reader_may_read_executions_of_every_version(dev: Templates, reader: str) -> None:
-    statement = statement_with(dev, "lambda:GetDurableExecution", of=reader)
+def test_a_reader_may_read_executions_of_every_version_of_each_job_type(
+    dev: Templates, reader: str
+) -> None:
+    read = resources_with(dev, "lambda:GetDurableExecution", of=reader)
 
-    assert actions_of(statement) == ["lambda:GetDurableExecution"]
-    assert resources_of(statement) == [all_executions(dev)]
+    assert read == [dev.executions_of(job_type) for job_type in JOB_TYPES]
+
+
+@pytest.mark.parametrize("job_type", JOB_TYPES)
+def test_each_job_type_is_registered_with_its_alias(dev: Templates, job_type: str) -> None:
+    registered = {
+        parameter["Name"]: parameter["Value"]
+        for parameter in dev.home_of(job_type).of_type("AWS::SSM::Parameter").values()
+    }
+
+    assert registered[f"/durable-jobs/dev/job-types/{job_type}"] == dev.alias_of(job_type)
 
 
 def test_the_recorder_hears_of_every_bad_end_of_every_version(dev: Templates) -> None:

@@ -99,7 +99,8 @@ def test_everything_that_invokes_is_wired_to_an_alias(dev: Templates) -> None:
         for target in rule["Targets"]
     ]
 
-    assert len(invoked) == len({"stream", "queue", "schedule", "status event"})
+    mappings, schedules, job_types = ("stream", "queue"), ("watchdog", "expiry"), 4
+    assert len(invoked) == len(mappings) + len(schedules) + job_types
     assert {str(target.get("Ref")) for target in invoked if "Ref" in target} <= aliases
     assert all("Ref" in target or _is_alias_arn(target, aliases) for target in invoked)
 

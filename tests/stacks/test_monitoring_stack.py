@@ -84,14 +84,53 @@ def test_every_link_in_a_slack_message_lands_on_a_section_of_the_runbook() -> No
 
 def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
     text = (REPOSITORY / "docs" / "runbook.md").read_text()
-    text = text.partition("## What a person starts")[0]
-    on_alarms = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
+    [about_alarms] = re.findall(r"^## Alarms$(.+?)^## ", text, flags=re.MULTILINE | re.DOTALL)
+    on_alarms = re.findall(r"^### (.+)$", about_alarms, flags=re.MULTILINE)
 
     assert {heading.lower().replace(" ", "-") for heading in on_alarms} == links(dev)
 
 
-def test_a_job_type_is_watched_in_every_way_it_can_go_wrong(dev: Templates) -> None:
-    assert watched(dev, "SendEmailFunction") == JOB_METRICS
+@pytest.mark.parametrize(
+    "function",
+    [
+        "SendEmailFunction",
+        "OrderTransactionFunction",
+        "OrderProcessingFunction",
+        "OrderOrchestrationFunction",
+    ],
+)
+def test_a_job_type_is_watched_in_every_way_it_can_go_wrong(dev: Templates, function: str) -> None:
+    assert watched(dev, function) == JOB_METRICS
+
+
+@pytest.mark.parametrize("function", ["ProcessPaymentFunction", "CreateShipmentFunction"])
+def test_a_durable_service_is_watched_for_crashes_and_limits_and_not_for_its_noes(
+    dev: Templates, function: str
+) -> None:
+    assert watched(dev, function) == {
+        "DurableExecutionOperations",
+        "DurableExecutionStorageWrittenBytes",
+        "Throttles",
+        "Errors",
+    }
+
+
+@pytest.mark.parametrize("service", ["ValidateCustomer", "CheckInventory"])
+def test_a_plain_service_may_say_no_as_long_as_it_does_not_say_nothing_else(
+    dev: Templates, service: str
+) -> None:
+    """Lambda counts an order that is turned down like a crash."""
+    on_errors = {
+        logical_id: alarm
+        for logical_id, alarm in alarms(dev).items()
+        if logical_id.startswith(service)
+        and "Errors" in {metric["MetricName"] for metric in metrics_of(alarm)}
+    }
+
+    [alarm] = on_errors.values()
+    [share] = [metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric]
+    assert share == "IF(calls >= 5, 100 * errors / calls, 0)"
+    assert alarm["Threshold"] == 90
 
 
 def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates) -> None:
@@ -115,6 +154,13 @@ def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates
         ("WatchdogFunction", {"Errors", "Invocations", "AsyncEventsDropped", "DeadLetterErrors"}),
         ("watchdog", {"StuckJobs"}),
         ("SlackNotifierFunction", {"Errors", "Throttles"}),
+        ("ExpireReservationsFunction", {"Errors", "Invocations"}),
+        ("ValidateCustomerFunction", {"Errors", "Invocations", "Throttles"}),
+        ("CheckInventoryFunction", {"Errors", "Invocations", "Throttles"}),
+        ("CustomersTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+        ("InventoryTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+        ("PaymentsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+        ("ShipmentsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
         ("JobTable", {"ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors"}),
         ("DeadLettersTopic", {"NumberOfNotificationsFailed"}),
         ("AlarmsTopic", {"NumberOfNotificationsFailed"}),
@@ -134,8 +180,14 @@ def test_the_alert_queue_is_watched_for_age_and_depth(dev: Templates) -> None:
     }
 
 
-def test_throttles_of_the_indexes_count_as_the_table_s(dev: Templates) -> None:
-    [alarm] = [a for i, a in alarms(dev).items() if i.startswith("JobTableThrottled")]
+@pytest.mark.parametrize(
+    ("table", "its_indexes"),
+    [("JobTable", {"by-type", "open-jobs"}), ("Inventory", {"held-reservations"})],
+)
+def test_throttles_of_the_indexes_count_as_the_table_s(
+    dev: Templates, table: str, its_indexes: set[str]
+) -> None:
+    [alarm] = [a for i, a in alarms(dev).items() if i.startswith(f"{table}Throttled")]
 
     indexes = {
         dimension["Value"]
@@ -143,7 +195,7 @@ def test_throttles_of_the_indexes_count_as_the_table_s(dev: Templates) -> None:
         for dimension in metric["Dimensions"]
         if dimension["Name"] == "GlobalSecondaryIndexName"
     }
-    assert indexes == {"by-type", "open-jobs"}
+    assert indexes == its_indexes
 
 
 def test_no_alarm_reads_a_metric_that_dynamodb_keeps_by_account_only(dev: Templates) -> None:
@@ -157,7 +209,10 @@ def test_silence_alarms_only_where_there_should_be_a_heartbeat(dev: Templates) -
         if alarm["TreatMissingData"] == "breaching"
     }
 
-    assert [logical_id.startswith("WatchdogSilent") for logical_id in breaching] == [True]
+    assert {re.sub(r"[0-9A-F]{8}$", "", logical_id) for logical_id in breaching} == {
+        "WatchdogSilent",
+        "ExpireReservationsSilent",
+    }
 
 
 def test_trouble_on_the_way_to_slack_is_told_by_mail_too(dev: Templates) -> None:

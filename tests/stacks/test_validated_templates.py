@@ -52,6 +52,7 @@ def test_the_app_passes_cdk_s_own_validation(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.template.json")} == {
         "Alerts-prod.template.json",
         "Jobs-prod.template.json",
+        "Orders-prod.template.json",
         "Monitoring-prod.template.json",
     }
 
@@ -76,4 +77,9 @@ def test_no_stack_depends_on_a_later_one(dev: Templates) -> None:
         for template in dev
     ]
 
-    assert imported == [set(), {"Alerts-dev"}, {"Alerts-dev", "Jobs-dev"}]
+    assert imported == [
+        set(),
+        {"Alerts-dev"},
+        {"Alerts-dev", "Jobs-dev"},
+        {"Alerts-dev", "Jobs-dev", "Orders-dev"},
+    ]
