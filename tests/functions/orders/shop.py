@@ -1,0 +1,385 @@
+"""A shop to test with: the four services on tables in moto, stocked, watched, and audited."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+import pytest
+
+from functions.orders import (
+    customer_service,
+    inventory_service,
+    payment_service,
+    shipment_service,
+)
+from functions.orders.customer_table import CustomerTable
+from functions.orders.customers import Customers
+from functions.orders.dynamodb import from_item
+from functions.orders.fulfillment import Fulfillment
+from functions.orders.inventory import Inventory
+from functions.orders.inventory_table import InventoryTable
+from functions.orders.order import Money, Order
+from functions.orders.payment_table import PaymentTable
+from functions.orders.payments import Payments, PaymentStatus
+from functions.orders.shipment_table import ShipmentTable
+from functions.shared import names
+from tests.functions.orders.services_kit import FaultyService
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        CreateTableInputTypeDef,
+        KeySchemaElementTypeDef,
+        WriteRequestTypeDef,
+    )
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EUROS = "EUR"
+CUSTOMER = "customer-1"
+ADDRESS = {"street": "Hauptstrasse 1", "city": "Berlin"}
+# Stock of the shop in `Shop.stock_up`: a mug is in two warehouses, a kettle in one.
+MUG, KETTLE = "mug", "kettle"
+BERLIN, PORTO = "berlin", "porto"
+
+# What an order that is wholly done has.
+FULFILLED = frozenset({"committed", "captured", "shipped"})
+NOTHING: frozenset[str] = frozenset()
+
+_MONEY_OF: Mapping[str, Mapping[str, int]] = {
+    PaymentStatus.AUTHORIZED.value: {"customer": -1, "held": 1},
+    PaymentStatus.CAPTURED.value: {"customer": -1, "merchant": 1},
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is in effect: what was undone leaves no trace here.
+
+    Attributes:
+        stock: Pieces (available, reserved, committed) by SKU and warehouse.
+        accounts: What each customer can spend.
+        balances: By order, what each holder has got by it; orders without effect are left out.
+        reservations, shipments: By order, the state of those that are in effect.
+    """
+
+    stock: Mapping[tuple[str, str], tuple[int, int, int]]
+    accounts: Mapping[str, int]
+    balances: Mapping[str, Mapping[str, int]]
+    reservations: Mapping[str, str]
+    shipments: Mapping[str, str]
+
+    def effects(self, order_id: str) -> frozenset[str]:
+        """What the order has: of `held` or `committed`, `authorized` or `captured`, `shipped`."""
+        holders = self.balances.get(order_id, {})
+        money = {"held": "authorized", "merchant": "captured"}
+        return frozenset(
+            [
+                *([self.reservations[order_id]] if order_id in self.reservations else []),
+                *(word for holder, word in money.items() if holder in holders),
+                *(["shipped"] if order_id in self.shipments else []),
+            ]
+        )
+
+
+@dataclass
+class Shop:
+    """Four services, each as its adapter is and with faults in front; one shop per module."""
+
+    client: "DynamoDBClient"
+    customer_table: CustomerTable
+    inventory_table: InventoryTable
+    payment_table: PaymentTable
+    shipment_table: ShipmentTable
+    customers: FaultyService[Customers]
+    inventory: FaultyService[Inventory]
+    payments: FaultyService[Payments]
+    fulfillment: FaultyService[Fulfillment]
+    stocked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    opened: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, client: "DynamoDBClient | None" = None) -> Self:
+        """Make the tables, inside `mock_aws` unless *client* leads elsewhere."""
+        if client is None:
+            client = one_call_at_a_time(boto3.client("dynamodb"))
+        create_tables(client)
+        customers = CustomerTable(client, customer_service.settings.table_name)
+        inventory = InventoryTable(client, inventory_service.settings.table_name)
+        payments = PaymentTable(client, payment_service.settings.table_name)
+        shipments = ShipmentTable(client, shipment_service.settings.table_name)
+        return cls(
+            client=client,
+            customer_table=customers,
+            inventory_table=inventory,
+            payment_table=payments,
+            shipment_table=shipments,
+            customers=FaultyService[Customers](customers),
+            inventory=FaultyService[Inventory](inventory),
+            payments=FaultyService[Payments](payments),
+            fulfillment=FaultyService[Fulfillment](shipments),
+        )
+
+    @property
+    def services(self) -> tuple[FaultyService[Any], ...]:
+        return self.customers, self.inventory, self.payments, self.fulfillment
+
+    def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the functions use this shop's services, faults included."""
+        monkeypatch.setattr(customer_service, "customers", self.customers.port)
+        monkeypatch.setattr(inventory_service, "inventory", self.inventory.port)
+        monkeypatch.setattr(payment_service, "payments", self.payments.port)
+        monkeypatch.setattr(shipment_service, "fulfillment", self.fulfillment.port)
+
+    def clear(self) -> None:
+        """Forget everything: rows, calls, faults."""
+        for table_name in _table_names():
+            keys = [
+                {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)}
+                for item in self._scan(table_name)
+            ]
+            # As many as one call takes.
+            for start in range(0, len(keys), 25):
+                deletes: list[WriteRequestTypeDef] = [
+                    {"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]
+                ]
+                self.client.batch_write_item(RequestItems={table_name: deletes})
+        for service in self.services:
+            service.forget()
+        self.stocked.clear()
+        self.opened.clear()
+
+    def stock(self, sku: str = MUG, warehouse: str = BERLIN, quantity: int = 10) -> None:
+        self.inventory_table.restock(sku, warehouse, quantity)
+        self.stocked[sku, warehouse] += quantity
+
+    def welcome(
+        self,
+        customer_id: str = CUSTOMER,
+        amount: int = 100_000,
+        *,
+        currency: str = EUROS,
+        payment_method: str | None = "card",
+        address: Mapping[str, str] | None = ADDRESS,
+        is_active: bool = True,
+        is_blocked: bool = False,
+    ) -> str:
+        """A new customer, who can order unless told otherwise; their id."""
+        self.customer_table.register(
+            customer_id, payment_method=payment_method, address=address, is_active=is_active
+        )
+        self.payment_table.open_account(customer_id, Money(amount, currency), is_blocked=is_blocked)
+        self.opened[customer_id] = amount
+        return customer_id
+
+    def stock_up(self) -> None:
+        """What an order like `any_payload` needs: a customer, and stock to spare."""
+        self.welcome()
+        self.stock(MUG, BERLIN, 10)
+        self.stock(MUG, PORTO, 10)
+        self.stock(KETTLE, PORTO, 10)
+
+    def snapshot(self) -> Snapshot:
+        inventory, payments = self._inventory_rows(), self._payment_rows()
+        shipments = self._rows(shipment_service.settings.table_name)
+        return Snapshot(
+            stock={
+                (sku, warehouse): (row["available"], row["reserved"], row["committed"])
+                for (sku, warehouse), row in _of(inventory, "SKU").items()
+            },
+            accounts={
+                customer_id: row["available"]
+                for (customer_id, _), row in _of(payments, "ACCOUNT").items()
+            },
+            balances=_balances(payments),
+            reservations={
+                order_id: row["state"]
+                for (order_id, _), row in _of(inventory, "RESERVATION").items()
+                if row["state"] in {"held", "committed"}
+            },
+            shipments={
+                order_id: row["status"]
+                for (order_id, _), row in _of(shipments, "SHIPMENT").items()
+                if row["status"] != "cancelled"
+            },
+        )
+
+    def effects(self, order_id: str) -> frozenset[str]:
+        return self.snapshot().effects(order_id)
+
+    def check_invariants(self) -> None:
+        """What is true at every moment, whatever was asked of the services before."""
+        inventory, payments = self._inventory_rows(), self._payment_rows()
+        _check_stock(inventory, self.stocked)
+        _check_ledger(payments)
+        _check_payments(payments)
+        _check_accounts(payments, self.opened)
+
+    def _inventory_rows(self) -> "Rows":
+        return self._rows(inventory_service.settings.table_name)
+
+    def _payment_rows(self) -> "Rows":
+        return self._rows(payment_service.settings.table_name)
+
+    def _rows(self, table_name: str) -> "Rows":
+        return {
+            (item[names.ITEM_KEY], item[names.ITEM_SORT_KEY]): item
+            for item in map(from_item, self._scan(table_name))
+        }
+
+    def _scan(self, table_name: str) -> Iterator[Mapping[str, Any]]:
+        for page in self.client.get_paginator("scan").paginate(
+            TableName=table_name, ConsistentRead=True
+        ):
+            yield from page["Items"]
+
+
+Rows = dict[tuple[str, str], dict[str, Any]]
+
+
+def any_payload(customer_id: str = CUSTOMER, **items: int) -> dict[str, Any]:
+    """An order that `Shop.stock_up` is ready for; *items* are pieces by SKU."""
+    return {
+        "customer_id": customer_id,
+        "currency": EUROS,
+        "items": [
+            {"sku": sku, "quantity": quantity, "unit_price": 1_250}
+            for sku, quantity in (items or {MUG: 2, KETTLE: 1}).items()
+        ],
+    }
+
+
+def any_order(customer_id: str = CUSTOMER, **items: int) -> Order:
+    return Order.from_payload(any_payload(customer_id, **items))
+
+
+def one_call_at_a_time(client: "DynamoDBClient") -> "DynamoDBClient":
+    """Let no two calls overlap: moto's transactions are not atomic across threads."""
+    lock = threading.Lock()
+    call: Callable[..., Any] = client._make_api_call  # type: ignore[attr-defined]
+
+    def locked(*args: Any) -> Any:
+        with lock:
+            return call(*args)
+
+    client._make_api_call = locked  # type: ignore[attr-defined]
+    return client
+
+
+def create_tables(client: "DynamoDBClient") -> None:
+    """The four tables, keyed and indexed as the stack makes them."""
+    keys = (names.ITEM_KEY, names.ITEM_SORT_KEY)
+    held = (names.HELD_BUCKET, names.HELD_UNTIL)
+    for table_name in _table_names():
+        is_inventory = table_name == inventory_service.settings.table_name
+        table: CreateTableInputTypeDef = {
+            "TableName": table_name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": _key_schema(keys),
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in keys + (held if is_inventory else ())
+            ],
+        }
+        if is_inventory:
+            table["GlobalSecondaryIndexes"] = [
+                {
+                    "IndexName": names.HELD_INDEX,
+                    "KeySchema": _key_schema(held),
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ]
+        client.create_table(**table)
+
+
+def _key_schema(columns: tuple[str, str]) -> list["KeySchemaElementTypeDef"]:
+    return [
+        {"AttributeName": columns[0], "KeyType": "HASH"},
+        {"AttributeName": columns[1], "KeyType": "RANGE"},
+    ]
+
+
+def _table_names() -> tuple[str, str, str, str]:
+    return (
+        customer_service.settings.table_name,
+        inventory_service.settings.table_name,
+        payment_service.settings.table_name,
+        shipment_service.settings.table_name,
+    )
+
+
+def _of(rows: Rows, kind: str) -> Rows:
+    """The rows of a kind, by what their keys name; a payment's entries are no payments."""
+    return {
+        (key.removeprefix(f"{kind}#"), sort_key.partition("#")[2]): row
+        for (key, sort_key), row in rows.items()
+        if key.startswith(f"{kind}#") and not sort_key.startswith("ENTRY#")
+    }
+
+
+def _entries(payments: Rows) -> list[tuple[str, dict[str, Any]]]:
+    """The ledger: by order, its entries."""
+    return [
+        (key.removeprefix("PAYMENT#"), row)
+        for (key, sort_key), row in payments.items()
+        if sort_key.startswith("ENTRY#")
+    ]
+
+
+def _balances(payments: Rows) -> dict[str, dict[str, int]]:
+    sums: dict[str, Counter[str]] = {}
+    for order_id, entry in _entries(payments):
+        sums.setdefault(order_id, Counter()).update(entry["postings"])
+    settled = {
+        order_id: {holder: amount for holder, amount in balance.items() if amount}
+        for order_id, balance in sums.items()
+    }
+    return {order_id: balance for order_id, balance in settled.items() if balance}
+
+
+def _check_stock(inventory: Rows, stocked: Mapping[tuple[str, str], int]) -> None:
+    kept: dict[str, Counter[tuple[str, str]]] = {"held": Counter(), "committed": Counter()}
+    for row in _of(inventory, "RESERVATION").values():
+        for each in row["allocations"] if row["state"] in kept else ():
+            kept[row["state"]][each["sku"], each["warehouse"]] += each["quantity"]
+    stock = _of(inventory, "SKU")
+
+    assert stock.keys() == stocked.keys(), "there is stock that nobody has put there"
+    for place, row in stock.items():
+        counts = (row["available"], row["reserved"], row["committed"])
+        assert min(counts) >= 0, f"{place} has less than nothing: {counts}"
+        assert sum(counts) == stocked[place], f"{place} had {stocked[place]}, has {counts}"
+        assert row["reserved"] == kept["held"][place], f"{place}: reserved, but not for an order"
+        assert row["committed"] == kept["committed"][place], f"{place}: gone without an order"
+
+
+def _check_ledger(payments: Rows) -> None:
+    for order_id, entry in _entries(payments):
+        assert sum(entry["postings"].values()) == 0, f"an entry of {order_id} makes money"
+
+
+def _check_payments(payments: Rows) -> None:
+    """What the ledger adds up to is what the payment says."""
+    balances = _balances(payments)
+    stated = {
+        order_id: {
+            holder: sign * row["amount"] for holder, sign in _MONEY_OF[row["status"]].items()
+        }
+        for (order_id, _), row in _of(payments, "PAYMENT").items()
+        if row["status"] in _MONEY_OF
+    }
+    assert balances == stated
+
+
+def _check_accounts(payments: Rows, opened: Mapping[str, int]) -> None:
+    expected = Counter(opened)
+    for _, entry in _entries(payments):
+        expected[entry["customer_id"]] += entry["postings"].get("customer", 0)
+    available = {
+        customer_id: row["available"] for (customer_id, _), row in _of(payments, "ACCOUNT").items()
+    }
+    assert available == dict(expected)
+    assert all(amount >= 0 for amount in available.values())
