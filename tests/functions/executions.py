@@ -1,9 +1,10 @@
 """Executions in AWS's in-process runner, and what they left behind."""
 
+import functools
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_durable_execution_sdk_python.lambda_service import InvocationStatus, OperationType
@@ -16,6 +17,20 @@ from aws_durable_execution_sdk_python_testing.runner import (
 
 class KilledError(BaseException):
     """The process is gone: no `except Exception` sees it."""
+
+
+Handler = Callable[[Any, Any], Any]
+
+# How Lambda calls the end of a process that left without a word.
+ExitError = type("ExitError", (Exception,), {"__module__": "Runtime"})
+
+
+@dataclass(frozen=True)
+class Callees:
+    """The functions that an execution may invoke, by name."""
+
+    durable: Mapping[str, Handler] = field(default_factory=dict)
+    plain: Mapping[str, Handler] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,19 +72,37 @@ class Ended:
         return Counter({step.name: step.attempt - 1 for step in steps if step.attempt > 1})
 
 
-def execute(handler: Callable[[Any, Any], Any], event: Any, *, timeout: int = 30) -> Ended:
+def execute(
+    handler: Handler, event: Any, *, callees: Callees | None = None, timeout: int = 30
+) -> Ended:
     """Run one execution to its end, waits skipped."""
     invocations = 0
 
     def counted(invocation: Any, context: Any) -> Any:
         nonlocal invocations
         invocations += 1
-        try:
-            return handler(invocation, context)
-        except KilledError as killed:
-            # To Lambda, a process that is gone is an invocation that failed.
-            raise RuntimeError("the process was killed") from killed
+        return mortal(invocation, context)
 
-    with DurableFunctionTestRunner(counted) as runner:
+    mortal = _mortal(handler)
+    callees = callees or Callees()
+    # The region of the aliases in the tests' environment.
+    with DurableFunctionTestRunner(counted, region="eu-west-1") as runner:
+        for name, durable in callees.durable.items():
+            runner.register_durable_function(name, _mortal(durable))
+        for name, plain in callees.plain.items():
+            runner.register_function(name, _mortal(plain))
         result: DurableFunctionTestResult = runner.run(json.dumps(event), execution_timeout=timeout)
     return Ended(result, invocations)
+
+
+def _mortal(handler: Handler) -> Handler:
+    """To Lambda, a process that is gone is an invocation that failed."""
+
+    @functools.wraps(handler)
+    def invoke(event: Any, context: Any) -> Any:
+        try:
+            return handler(event, context)
+        except KilledError:
+            raise ExitError("the process was killed") from None
+
+    return invoke
