@@ -7,7 +7,7 @@ from typing import Self
 
 from functions.orders.customer_table import CustomerTable
 from functions.orders.customers import Customers
-from functions.orders.dynamodb import client
+from functions.orders.dynamodb_client import client
 from functions.shared import names
 
 

@@ -1,11 +1,9 @@
-"""DynamoDB as the four services use it: one client, whole numbers, all or nothing."""
+"""DynamoDB as the four services use it: whole numbers, and all or nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
 
 from functions.shared import names
 from functions.shared.errors import TransientError
@@ -22,13 +20,6 @@ ROUNDS = 5
 _TOO_FAST = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 # Somebody changed an item, or is changing it at this moment.
 _NOT_AS_READ = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
-
-client = boto3.client(
-    "dynamodb",
-    config=Config(
-        connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4}
-    ),
-)
 
 
 class TransactionThrottledError(TransientError):

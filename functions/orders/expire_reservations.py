@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from functions.orders.dynamodb import client
+from functions.orders.dynamodb_client import client
 from functions.orders.inventory_table import InventoryTable
 from functions.shared import names
 

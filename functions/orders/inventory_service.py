@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from functions.orders.dynamodb import client
+from functions.orders.dynamodb_client import client
 from functions.orders.inventory import Inventory
 from functions.orders.inventory_table import InventoryTable
 from functions.shared import names

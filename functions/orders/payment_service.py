@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from functions.orders.dynamodb import client
+from functions.orders.dynamodb_client import client
 from functions.orders.payment_table import PaymentTable
 from functions.orders.payments import Payments
 from functions.shared import names
