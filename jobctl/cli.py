@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -28,6 +29,8 @@ from jobctl.errors import (
     UnknownJobTypeError,
     WaitTimeoutError,
 )
+from jobctl.execution_history import ExecutionHistory
+from jobctl.execution_tree import Execution, Unread
 from jobctl.job_view import (
     Place,
     change_line,
@@ -220,9 +223,10 @@ def show(
     """Tell everything about a job: what it is, why it failed, what to do next."""
     target = _target(context, stage, local=local)
     check_job_id(job_id)
-    with _busy("reading the job"):
+    with _busy("reading the job") as tell:
         job = target.client.get(job_id)
-    _show(target, job, as_json=as_json, with_result=with_result)
+        execution = _execution(target, job, tell)
+    _show(target, job, as_json=as_json, with_result=with_result, execution=execution)
 
 
 @app.command("list")
@@ -372,11 +376,33 @@ def _wait(target: Target, job_id: str, timeout: float | None, terminal: Console 
     return target.client.wait(job_id, timeout=timeout, on_poll=tell)
 
 
-def _show(target: Target, job: Job, *, as_json: bool, with_result: bool) -> None:
+def _execution(target: Target, job: Job, tell: Callable[[str], None]) -> Execution | Unread:
+    """What the job's execution did; a job without one costs no call."""
+    if job.execution_arn is None:
+        return Unread("none: it ended without having run" if job.is_terminal else "none yet")
+    return ExecutionHistory(target.connection.lambda_, tell).read(job.execution_arn)
+
+
+def _show(
+    target: Target,
+    job: Job,
+    *,
+    as_json: bool,
+    with_result: bool,
+    execution: Execution | Unread | None = None,
+) -> None:
     if as_json:
-        _out().print(job_as_json(job, with_result=with_result), soft_wrap=True, highlight=False)
+        text = job_as_json(job, with_result=with_result, execution=execution)
+        _out().print(text, soft_wrap=True, highlight=False)
         return
-    print_job(_out(), job, place=target.place, now=datetime.now(UTC), with_result=with_result)
+    print_job(
+        _out(),
+        job,
+        place=target.place,
+        now=datetime.now(UTC),
+        with_result=with_result,
+        execution=execution,
+    )
 
 
 def _read_payload(argument: str) -> str:
@@ -416,6 +442,9 @@ def _busy(what: str) -> Iterator[Callable[[str], None]]:
 
 def _out() -> Console:
     """Made when it is needed, so that it finds the stream that is there then."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What its encoding cannot say becomes a question mark, not a traceback.
+        sys.stdout.reconfigure(errors="replace")
     return Console(highlight=False, markup=False, emoji=False)
 
 

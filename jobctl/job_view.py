@@ -20,6 +20,8 @@ from rich.text import Text
 
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
 from jobctl.contract import Operation, find
+from jobctl.execution_tree import Execution, Unread
+from jobctl.execution_view import execution_as_data, print_operations
 from jobctl.times import age, between, both_clocks
 
 _LABEL_WIDTH = 11
@@ -73,10 +75,26 @@ class Line:
 
 
 def print_job(
-    console: Console, job: Job, *, place: Place, now: datetime, with_result: bool
+    console: Console,
+    job: Job,
+    *,
+    place: Place,
+    now: datetime,
+    with_result: bool,
+    execution: Execution | Unread | None = None,
 ) -> None:
-    """Everything about one job."""
-    for line in job_lines(job, place=place, now=now, with_result=with_result):
+    """Everything about one job, with the tree of *execution* where it was looked up."""
+    _print_lines(console, job, job_lines(job, place=place, now=now, with_result=with_result))
+    match execution:
+        case Execution():
+            print_operations(console, execution, now, f"{'operations':<{_LABEL_WIDTH}}")
+        case Unread(reason):
+            _print_lines(console, job, [Line("operations", reason, is_prose=True)])
+    _print_lines(console, job, (Line("next", command) for command in _next_commands(job, place)))
+
+
+def _print_lines(console: Console, job: Job, lines: Iterable[Line]) -> None:
+    for line in lines:
         width = max(console.width - _LABEL_WIDTH, 20)
         parts = textwrap.wrap(line.text, width) if line.is_prose else [line.text]
         for number, part in enumerate(parts or [""]):
@@ -88,7 +106,7 @@ def print_job(
 
 
 def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> Iterable[Line]:
-    """What `show` tells, in its order."""
+    """What the row tells, in the order of `show`."""
     yield Line("job", job.job_id)
     yield Line("type", job.job_type)
     yield Line("status", f"{job.status}, attempt {job.attempt}")
@@ -104,6 +122,8 @@ def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> It
         entry = find(job.error.type, Operation.EXECUTION)
         if entry is not None:
             yield Line("meaning", f"{entry.meaning} {entry.advice}", is_prose=True)
+        for undone in job.error.undone:
+            yield Line("undone", undone, is_prose=True)
     if job.result is not None:
         yield from _result_lines(job.result, with_result=with_result)
     yield Line("payload", _payload_text(job))
@@ -113,8 +133,6 @@ def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> It
             yield Line("console", link)
     if place.inbox is not None:
         yield Line("inbox", place.inbox)
-    for command in _next_commands(job, place):
-        yield Line("next", command)
 
 
 def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
@@ -189,8 +207,11 @@ def progress_text(progress: Progress) -> str:
     return f"{progress.done}{total}{note}"
 
 
-def job_as_json(job: Job, *, with_result: bool) -> str:
-    """The row for a program: complete, but with the payload as size and digest."""
+def job_as_json(job: Job, *, with_result: bool, execution: Execution | Unread | None = None) -> str:
+    """The row for a program: complete, but with the payload as size and digest.
+
+    The tree of *execution* comes besides, where it was looked up.
+    """
     shown: dict[str, Any] = {
         name: value for name, value in asdict(job).items() if value is not None
     }
@@ -198,6 +219,8 @@ def job_as_json(job: Job, *, with_result: bool) -> str:
         text = shown.pop(name, None)
         if text is not None:
             shown[name] = {"bytes": len(text.encode()), "sha256": _digest(text)}
+    if execution is not None:
+        shown["execution"] = execution_as_data(execution)
     return json.dumps(shown, indent=2, ensure_ascii=False)
 
 

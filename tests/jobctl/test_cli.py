@@ -21,6 +21,7 @@ from jobctl.client import SystemClock
 from jobctl.connection import Connection
 from tests.functions.job_table_rows import Rows
 from tests.jobctl.conftest import STAGE
+from tests.jobctl.histories import PARENT, PAYMENT, FakeLambda, order_that_is_declined
 
 ROOT = Path(__file__).parents[2]
 MAIL = '{"to":"ann@example.com"}'
@@ -343,6 +344,93 @@ class TestLookAfter:
 
         assert result.exit_code == 130
         assert "no longer watching job-1; the job goes on" in result.stderr
+
+
+class TestExecution:
+    @pytest.fixture(autouse=True)
+    def submitted(self, jobctl: Jobctl) -> None:
+        jobctl("submit", "send-email", "--payload", MAIL, "--job-id", "job-1")
+
+    @pytest.fixture
+    def executions(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> FakeLambda:
+        fake = FakeLambda({ARN: order_that_is_declined()[PARENT]})
+        # A cached property lets itself be set on the instance only.
+        monkeypatch.setitem(vars(connection), "lambda_", fake)
+        return fake
+
+    def test_what_the_execution_did_is_drawn_before_what_to_do_next(
+        self, jobctl: Jobctl, table: JobTable, executions: FakeLambda
+    ) -> None:
+        claim(table)
+        fail(table)
+
+        lines = jobctl("show", "job-1").stdout.splitlines()
+
+        first = lines.index("operations failed: payment_declined in 11.0 s, 2 invocations")
+        assert lines[first + 1] == "├── claim  step  1.0 s"
+        assert lines[-1].startswith("next")
+        assert {request["DurableExecutionArn"] for request in executions.requests} >= {ARN}
+
+    def test_a_script_gets_it_as_data(
+        self, jobctl: Jobctl, table: JobTable, executions: FakeLambda
+    ) -> None:
+        claim(table)
+        executions.refusals = {PAYMENT: "AccessDeniedException"}
+
+        execution = json.loads(jobctl("show", "job-1", "--json").stdout)["execution"]
+
+        assert execution["operations"][0]["name"] == "claim"
+        assert "no right" in execution["operations"][2]["child"]["unread"]
+
+    @pytest.mark.parametrize(
+        ("code", "reason"),
+        [
+            ("AccessDeniedException", "operations no right to read its history"),
+            ("ResourceNotFoundException", "operations its history is gone"),
+        ],
+    )
+    def test_a_history_that_cannot_be_read_costs_a_line_and_not_the_job(
+        self, jobctl: Jobctl, table: JobTable, executions: FakeLambda, code: str, reason: str
+    ) -> None:
+        claim(table)
+        executions.refusals = {ARN: code}
+
+        result = jobctl("show", "job-1")
+
+        assert result.exit_code == 0
+        assert "status     processing" in result.stdout
+        assert reason in result.stdout
+
+    def test_a_job_without_an_execution_costs_no_call(
+        self, jobctl: Jobctl, executions: FakeLambda
+    ) -> None:
+        assert "operations none yet\n" in jobctl("show", "job-1").stdout
+
+        jobctl("stop", "job-1")
+
+        assert "operations none: it ended without having run\n" in jobctl("show", "job-1").stdout
+        assert executions.requests == []
+
+    def test_a_watched_job_is_shown_without_it(
+        self, jobctl: Jobctl, table: JobTable, executions: FakeLambda
+    ) -> None:
+        claim(table)
+        complete(table)
+
+        assert "operations" not in jobctl("watch", "job-1").stdout
+        assert executions.requests == []
+
+    @pytest.mark.usefixtures("executions")
+    def test_a_terminal_that_knows_ascii_only_gets_ascii(self, table: JobTable) -> None:
+        assert table.claim("job-1", "send-email", 1, ARN, NOW).is_granted
+        error = JobError("mail_rejected", "l\N{LATIN SMALL LETTER U WITH DIAERESIS}ge")
+        assert table.end("job-1", 1, JobStatus.FAILED, error, NOW, execution_arn=ARN)
+
+        result = CliRunner(charset="ascii").invoke(cli.app, ["show", "job-1"])
+
+        assert result.exit_code == 0
+        assert "l?ge" in result.stdout
+        assert "+-- claim  step  1.0 s" in result.stdout
 
 
 class TestPlace:

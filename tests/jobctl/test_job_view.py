@@ -1,6 +1,7 @@
 """What a person reads, at 80 columns and without colour."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -102,6 +103,15 @@ def test_a_code_of_the_error_contract_is_explained() -> None:
     text = shown(job)
 
     assert "meaning    `run_at` is later than the type's longest delay." in text
+
+
+def test_what_was_undone_is_told_line_by_line() -> None:
+    undone = ("shipment cancelled", "charge refunded")
+    error = JobError("payment_declined", "The bank says no.", "charge-customer", undone)
+
+    text = shown(replace(FAILED, error=error))
+
+    assert "undone     shipment cancelled\nundone     charge refunded\n" in text
 
 
 def test_an_open_job_can_be_watched_and_stopped() -> None:
