@@ -57,6 +57,9 @@ class _Server(ThreadingHTTPServer):
         self.moto = BotocoreStubber()
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: a killed process hangs up."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server

@@ -6,6 +6,7 @@ that died is to it an invocation that failed, which it repeats, as Lambda does.
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -212,7 +213,7 @@ def running_rig(functions: Mapping[str, Function], folder: Path) -> Iterator[Rig
         assert runner._server is not None
         stack.enter_context(
             _zygote(
-                rig.address,
+                rig,
                 functions,
                 {
                     **ENVIRON,
@@ -233,7 +234,7 @@ def _serving(functions: Mapping[str, Function], endpoint: Endpoint) -> Iterator[
         for name, function in functions.items()
     }
     config = WebRunnerConfig(
-        web_service=WebServiceConfig(host="127.0.0.1", port=0),
+        web_service=WebServiceConfig(host="127.0.0.1", port=0, log_level=logging.WARNING),
         lambda_endpoint=endpoint.url,
         local_runner_region=REGION,
         skip_time=True,
@@ -242,6 +243,8 @@ def _serving(functions: Mapping[str, Function], endpoint: Endpoint) -> Iterator[
     with WebRunner(config) as runner:
         server = runner._server
         assert server is not None
+        # A killed process hangs up, which is no news.
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -253,20 +256,26 @@ def _serving(functions: Mapping[str, Function], endpoint: Endpoint) -> Iterator[
 
 @contextlib.contextmanager
 def _zygote(
-    address: str, functions: Mapping[str, Function], environ: Mapping[str, str]
+    rig: Rig, functions: Mapping[str, Function], environ: Mapping[str, str]
 ) -> Iterator[None]:
     handlers = {name: function.handler for name, function in functions.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash_rig.zygote", address, json.dumps(handlers)],
-        cwd=PROJECT,
-        env={**os.environ, **environ},
-        stdin=subprocess.PIPE,
-    )
+    # A failing order logs tracebacks, and hundreds fail on purpose.
+    log = rig.folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash_rig.zygote", rig.address, json.dumps(handlers)],
+            cwd=PROJECT,
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+    address = Path(rig.address)
     family = psutil.Process(process.pid)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not Path(address).exists():
-            assert process.poll() is None, "the zygote could not start"
+        while not address.exists():
+            assert process.poll() is None, f"the zygote could not start:\n{log.read_text()}"
             assert time.monotonic() < deadline, "the zygote does not listen"
             time.sleep(0.02)
         yield
@@ -276,5 +285,5 @@ def _zygote(
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         process.communicate(timeout=PATIENCE_SECONDS)
-        Path(address).unlink(missing_ok=True)
+        address.unlink(missing_ok=True)
     assert not left, f"{len(left)} processes were left over"

@@ -39,6 +39,8 @@ def main(address: str, functions: Mapping[str, str]) -> None:
     hooks.install(session.events)
     boto3.DEFAULT_SESSION = session
     handlers = {name: _import(target) for name, target in functions.items()}
+    # Looks through all of botocore's folders, once in a process; better here than in each child.
+    session.client("dynamodb").can_paginate("query")
     # Nobody waits for the children; the kernel clears them away.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()
