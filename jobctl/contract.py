@@ -22,6 +22,7 @@ class Operation(StrEnum):
     INVOKE_SYNC = "Invoke (RequestResponse)"
     EXECUTION = "Execution"
     SEND_EMAIL = "send-email"
+    ORDERS = "orders"
 
 
 class Source(StrEnum):
@@ -824,6 +825,132 @@ _SEND_EMAIL = (
     ),
 )
 
+
+def _order_ended(
+    code: str, meaning: str, advice: str, retry: Retry = Retry.OPERATOR
+) -> ContractEntry:
+    """What an order ends with after everything it did was undone, unless its meaning says else."""
+    return _ended(code, (JobStatus.FAILED,), meaning, advice, retry, Reaches.ROW, Operation.ORDERS)
+
+
+_ORDERS = (
+    _order_ended(
+        "rollback_incomplete",
+        "Something that the order did could not be undone: money or stock is in the wrong place. "
+        "The message names the undos that gave up; what was undone is listed.",
+        "Follow the runbook (*Rollback incomplete*) before you retry or submit anything.",
+    ),
+    _order_ended(
+        "payment_declined",
+        "The payment was declined: no such account, a blocked one, another currency, or too little "
+        "money. No money was taken.",
+        "Retry once the customer can pay, or let the order be.",
+    ),
+    _order_ended(
+        "payment_state",
+        "The order's payment does not allow this any more, or it is for other money or another "
+        "customer.",
+        "Read the payment's ledger entries. Retry once they are understood.",
+    ),
+    _order_ended(
+        "payment_contended",
+        "Other payments kept changing the same account for two minutes.",
+        "Retry.",
+    ),
+    _order_ended(
+        "out_of_stock",
+        "All warehouses together do not have enough of an item; the message names its position.",
+        "Retry when it has been restocked.",
+    ),
+    _order_ended(
+        "stock_too_scattered",
+        "There is enough, but in more warehouses than one transaction reaches.",
+        "Submit the order in parts, under new job ids.",
+        Retry.NEW_JOB,
+    ),
+    _order_ended(
+        "unknown_sku",
+        "No warehouse has ever had an item of the order; the message names its position. "
+        "`order-processing` completes as rejected instead.",
+        "Submit a corrected order under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _order_ended(
+        "stock_contended",
+        "Other orders kept changing the same stock for two minutes.",
+        "Retry.",
+    ),
+    _order_ended(
+        "reservation_expired",
+        "The order took longer than its stock is kept for it, and the stock was given back.",
+        "Retry: it reserves anew. Where it happens again, find out what takes so long.",
+    ),
+    _order_ended(
+        "reservation_missing",
+        "There was no reservation to commit: somebody else released it.",
+        "Retry: it reserves anew. Find out who released it.",
+    ),
+    _order_ended(
+        "invalid_customer",
+        "The customer cannot order: unknown, not active, without payment method or address. "
+        "`order-processing` completes as rejected instead.",
+        "Retry once the customer's record is complete, or let the order be.",
+    ),
+    _order_ended(
+        "shipment_refused",
+        "The carrier does not ship this; nothing was sent.",
+        "Retry once the carrier takes it, or let the order be.",
+    ),
+    _order_ended(
+        "shipment_cancelled",
+        "The shipment was cancelled while its confirmation was awaited.",
+        "Find out who cancelled it, then retry: it ships anew.",
+    ),
+    _order_ended(
+        "shipment_has_left",
+        "The shipment is on its way and cannot be cancelled any more. As a job's error it stands "
+        "inside `rollback_incomplete`.",
+        "Follow the runbook (*Rollback incomplete*).",
+    ),
+    _order_ended(
+        "shipment_contended",
+        "The shipment kept being changed by others for two minutes.",
+        "Retry.",
+    ),
+    _ended(
+        "order_superseded",
+        UNTOUCHED,
+        "A newer attempt at the order has begun, so this one may not act any more; the services "
+        "did nothing for it.",
+        "Look at the newer attempt: the row is its.",
+        Retry.NOT_NEEDED,
+        Reaches.ALERT,
+        Operation.ORDERS,
+    ),
+    _order_ended(
+        "order_undone",
+        "The effect had been undone by the same attempt, and a late call must not bring it back.",
+        "Retry: a new attempt does everything anew.",
+    ),
+    _order_ended(
+        "transaction_throttled",
+        "DynamoDB took no more writes for two minutes.",
+        "Retry later; look at the table's alarms.",
+    ),
+    _order_ended(
+        "service_failed",
+        "A service function gave up after repeating what another try could mend; the message "
+        "begins with the code.",
+        "Look at `jobctl show` for the function and at its log, mend it, then retry.",
+    ),
+    _order_ended(
+        "unknown_action",
+        "A service function was asked for something that it does not do: caller and service are "
+        "not of one version.",
+        "Deploy both, then retry.",
+    ),
+)
+
 CONTRACT: tuple[ContractEntry, ...] = (
     *_PUT_OBJECT,
     *_PUT_ITEM,
@@ -833,6 +960,7 @@ CONTRACT: tuple[ContractEntry, ...] = (
     _INVOKE_SYNC_LOST_CLAIM,
     *_EXECUTION,
     *_SEND_EMAIL,
+    *_ORDERS,
 )
 
 

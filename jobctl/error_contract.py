@@ -93,6 +93,15 @@ _HEADINGS = {
         "While it runs: send-email",
         "What this job type adds to the codes above.",
     ),
+    Operation.ORDERS: (
+        "While it runs: orders",
+        (
+            "What `order-transaction`, `order-processing` and `order-orchestration` add. Whatever "
+            "an order had done by then was undone, in reverse order, and the row's `error.undone` "
+            "lists it; a retry does everything anew. Where even undoing failed, the code is "
+            "`rollback_incomplete` and nothing else."
+        ),
+    ),
 }
 
 _NAMED_BY = {
