@@ -17,6 +17,7 @@ from local.deployment import Deployment, DeploymentError
 from local.ministack import MiniStackError
 from local.platform import Platform, PlatformSettings
 from local.platform_file import DEFAULT_STATE, NoPlatformError, RunningPlatform
+from local.shop import Shop
 from local.state_directory import StateInUseError
 
 LOG_BYTES = 5_000_000
@@ -142,6 +143,8 @@ async def _deploy(running: RunningPlatform, state: Path) -> int:
     await deployment.bootstrap()
     _say("Deploying the stacks ...")
     await deployment.deploy()
+    # Orders need somebody who buys and something to sell.
+    await asyncio.to_thread(Shop(running.endpoint).open)
     _say(f"Deployed in {time.monotonic() - started:.0f} s.")
     return 0
 

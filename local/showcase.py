@@ -34,7 +34,7 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
     scenario = Scenario(endpoint, lambda: _as_texts(read_inbox(inbox_url)))
     console.print("\nSubmitting jobs:")
     for case in scenario.submit():
-        console.print(f"  {case.job_id:<14} {case.what}")
+        console.print(f"  {case.job_id:<16} {case.job_type:<20} {case.what}")
         if told_to_stop.is_set():
             return False
     console.print()
@@ -93,26 +93,39 @@ def _tell_changes(console: Console, outcomes: Sequence[Outcome], told: dict[str,
         status = _status(outcome)
         if told.get(outcome.case.job_id) != status:
             told[outcome.case.job_id] = status
-            console.print(f"  {outcome.case.job_id:<14} {status}")
+            console.print(f"  {outcome.case.job_id:<16} {status}")
 
 
 def _status(outcome: Outcome) -> str:
     if outcome.job is None:
         return "-"
-    error = f" ({outcome.job.error.type})" if outcome.job.error else ""
-    return f"{outcome.job.status}{error}"
+    details = outcome.job.error.type if outcome.job.error else outcome.outcome
+    return f"{outcome.job.status} ({details})" if details else f"{outcome.job.status}"
+
+
+def _end(outcome: Outcome) -> str:
+    """The status, with what was undone below it."""
+    undone = outcome.job.error.undone if outcome.job and outcome.job.error else ()
+    return "\n".join((_status(outcome), *undone))
+
+
+def _longest_word(outcome: Outcome) -> str:
+    return max(_end(outcome).split(), key=len)
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Job", "What was tried", "What became of it", "Mails", "Slack", "OK"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("Job", "What was tried", "What became of it", "Effects", "Slack", "OK"):
+        # A code is one word: broken in two it cannot be looked up.
+        wide = max(len(_longest_word(outcome)) for outcome in outcomes)
+        is_end = heading == "What became of it"
+        table.add_column(heading, overflow="fold", min_width=wide if is_end else None)
     for outcome in outcomes:
         table.add_row(
             outcome.case.job_id,
             outcome.case.what,
-            _status(outcome),
-            str(outcome.mails),
+            _end(outcome),
+            "\n".join(outcome.effects) or "none",
             str(outcome.alerts),
             "yes" if outcome.is_as_expected else "NO",
         )

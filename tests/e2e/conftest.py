@@ -17,6 +17,7 @@ from local.deployment import Deployment
 from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
+from local.shop import Shop
 from tests.e2e.deployed_jobs import DeployedJobs, Faults
 from tests.privileges.calls import Call
 
@@ -27,6 +28,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedJobs]
     state: Path = tmp_path_factory.mktemp("end-to-end")
     with running_platform(PlatformSettings(state=state)) as platform:
         asyncio.run(_deploy(platform.endpoint, state))
+        Shop(platform.endpoint).open()
         yield DeployedJobs(platform.endpoint, state)
 
 

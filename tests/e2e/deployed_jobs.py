@@ -77,6 +77,17 @@ class DeployedJobs:
     def function_name(self) -> str:
         return self.alias_arn.split(":")[6]
 
+    def alias_of(self, app: str) -> str:
+        """What invokes the function that AWS calls know as *app*."""
+        pages = self.lambda_.get_paginator("list_functions").paginate()
+        [name] = [
+            function["FunctionName"]
+            for page in pages
+            for function in page["Functions"]
+            if function.get("Environment", {}).get("Variables", {}).get(names.APP_ID) == app
+        ]
+        return f"{name}:{names.LIVE_ALIAS}"
+
     def parameter(self, name: str) -> str:
         value: str = self.endpoint.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
         return value

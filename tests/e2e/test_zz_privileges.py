@@ -15,7 +15,18 @@ from tests.privileges.roles import grants_by_app
 
 pytestmark = pytest.mark.platform
 
-FUNCTIONS = ("dispatcher", "recorder", "send-email", "slack-notifier", "watchdog")
+JOB_TYPES = ("send-email", "order-transaction", "order-processing", "order-orchestration")
+DURABLE = (*JOB_TYPES, "process-payment", "create-shipment")
+FUNCTIONS = (
+    *DURABLE,
+    "check-inventory",
+    "dispatcher",
+    "expire-reservations",
+    "recorder",
+    "slack-notifier",
+    "validate-customer",
+    "watchdog",
+)
 
 # What AWS's services do in the role's name: the function itself never makes these calls.
 USED_BY_SERVICES = {
@@ -34,9 +45,15 @@ USED_BY_SERVICES = {
     "sqs:ReceiveMessage": "Lambda reads the queue for the mapping",
 }
 # Publishing to the dead-letter topic, by functions that do so only through Lambda.
-DEAD_LETTERS_BY_LAMBDA = {"send-email", "watchdog"}
-# The SDK reads on where a history does not fit into the event (5 MB); a mail's always does.
+DEAD_LETTERS_BY_LAMBDA = {*JOB_TYPES, "watchdog"}
+# The SDK reads on where a history does not fit into the event (5 MB); that of a mail or an order
+# always does.
 STATE_ACTION = "lambda:GetDurableExecutionState"
+# A chained invoke is made by Lambda in the role's name, once its checkpoint says so.
+INVOKED_BY_LAMBDA = {"order-orchestration"}
+# A job's payload is in its row up to 200 KB, and an order is never that large.
+PAYLOAD_ACTION = "s3:GetObject"
+PAYLOADS_IN_THE_ROW = {"order-transaction", "order-processing", "order-orchestration"}
 
 
 def test_no_call_of_a_function_would_have_been_denied(
@@ -87,4 +104,8 @@ def _is_used_by_services(app: str, grant: Grant) -> bool:
         return True
     if grant.action == "sns:Publish":
         return app in DEAD_LETTERS_BY_LAMBDA
-    return grant.action == STATE_ACTION and app == "send-email"
+    if grant.action == "lambda:InvokeFunction":
+        return app in INVOKED_BY_LAMBDA
+    if grant.action == PAYLOAD_ACTION:
+        return app in PAYLOADS_IN_THE_ROW
+    return grant.action == STATE_ACTION and app in DURABLE

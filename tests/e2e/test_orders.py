@@ -1,0 +1,230 @@
+"""Orders on the deployed stacks: done once, undone wholly, and told where neither was possible."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.orders.order import OrderItem
+from functions.orders.order_run import OrderRun
+from functions.shared.job import Job, JobStatus
+from local.shop import POOR, RICH, Shop
+from tests.e2e.deployed_jobs import DeployedJobs, Faults, eventually
+
+pytestmark = pytest.mark.platform
+
+TRANSACTION, PROCESSING, ORCHESTRATION = (
+    "order-transaction",
+    "order-processing",
+    "order-orchestration",
+)
+ORDER_TYPES = (TRANSACTION, PROCESSING, ORCHESTRATION)
+TRANSACT = "TransactWriteItems"
+CHECKPOINT = "CheckpointDurableExecution"
+# What no repetition mends.
+DENIED: Mapping[str, Any] = {"status": 400, "error": "AccessDeniedException"}
+FULFILLED = (JobStatus.COMPLETED, "fulfilled")
+
+
+@pytest.fixture
+def shop(deployed: DeployedJobs) -> Shop:
+    return Shop(deployed.endpoint)
+
+
+def submit(
+    deployed: DeployedJobs, job_type: str, job_id: str, *, customer: str = RICH, sku: str = "tea"
+) -> None:
+    deployed.jobs.submit(
+        job_type,
+        {
+            "customer_id": customer,
+            "currency": "EUR",
+            "items": [{"sku": sku, "quantity": 1, "unit_price": 250}],
+        },
+        job_id=job_id,
+    )
+
+
+def end(job: Job) -> tuple[JobStatus, str | None]:
+    """How it ended: its outcome, or the code of its error."""
+    if job.error is not None:
+        return job.status, job.error.type
+    return job.status, json.loads(job.result or "{}").get("outcome")
+
+
+@pytest.mark.parametrize("job_type", ORDER_TYPES)
+def test_an_order_that_is_killed_after_its_money_moved_is_charged_once(
+    job_type: str, deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = f"killed-{job_type}"
+    # The second transaction of an order is the first that moves money; by then stock is held.
+    app, nth = ("process-payment", 1) if job_type == ORCHESTRATION else (job_type, 2)
+    kill = faults.add("kill-after", app=app, operation=TRANSACT, contains=order_id, nth=nth)
+
+    submit(deployed, job_type, order_id)
+    job = deployed.ended(order_id)
+
+    assert end(job) == FULFILLED
+    assert faults.applied(kill) == 1
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
+
+
+def test_a_child_that_is_done_is_not_called_again_when_the_orchestrator_dies(
+    deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = "orphaned"
+    children = ("validate-customer", "check-inventory", "process-payment", "create-shipment")
+    kills = [
+        # After the claim come a checkpoint per call; the parent is killed at each of them.
+        faults.add(action, app=ORCHESTRATION, operation=CHECKPOINT, contains=order_id, nth=nth)
+        for nth, action in ((2, "kill-after"), (4, "kill-after"), (6, "kill-before"))
+    ]
+    validated = faults.count(app=children[0], operation="GetItem")
+    moved = faults.count(app=children[2], operation=TRANSACT, contains=order_id)
+
+    submit(deployed, ORCHESTRATION, order_id)
+    job = deployed.ended(order_id)
+
+    assert end(job) == FULFILLED
+    assert [faults.applied(kill) for kill in kills] == [1, 1, 1]
+    assert faults.applied(validated) == 1
+    # Authorized and captured.
+    assert faults.applied(moved) == 2
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
+
+
+def test_a_plain_service_that_dies_is_asked_again_and_does_nothing_twice(
+    deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = "dead-service"
+    kill = faults.add(
+        "kill-after", app="check-inventory", operation=TRANSACT, contains=order_id, nth=1
+    )
+    before = shop.stock("tea")
+
+    submit(deployed, ORCHESTRATION, order_id)
+    job = deployed.ended(order_id)
+
+    assert end(job) == FULFILLED
+    assert faults.applied(kill) == 1
+    assert shop.stock("tea") == before - 1
+
+
+@pytest.mark.parametrize("job_type", ORDER_TYPES)
+def test_an_order_that_cannot_be_shipped_leaves_stock_and_money_as_they_were(
+    job_type: str, deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = f"unshippable-{job_type}"
+    app = "create-shipment" if job_type == ORCHESTRATION else job_type
+    # Once: the cancellation afterwards finds a carrier that answers again.
+    faults.add("refuse", app=app, contains=f"SHIPMENT#{order_id}", **DENIED)
+    before = shop.stock("cup")
+
+    submit(deployed, job_type, order_id, sku="cup")
+    job = deployed.ended(order_id)
+
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None
+    assert set(job.error.undone) & {"stock released"}
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (0, False)
+    assert shop.stock("cup") == before
+    assert len(deployed.alerts_once_quiet(order_id)) == 1
+
+
+def test_failure_21_an_order_that_cannot_be_undone_says_so_louder_than_anything_else(
+    deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = "half-done"
+    faults.add("refuse", app=TRANSACTION, contains=f"SHIPMENT#{order_id}", times=None, **DENIED)
+
+    submit(deployed, TRANSACTION, order_id)
+    job = deployed.ended(order_id)
+    [alert] = deployed.alerts_once_quiet(order_id)
+
+    assert end(job) == (JobStatus.FAILED, "rollback_incomplete")
+    assert job.error is not None
+    assert "cancel-shipment" in job.error.message
+    # The others ran all the same.
+    assert job.error.undone == ("charge refunded", "stock released")
+    assert shop.times_charged(order_id) == 0
+    assert "<!channel>" in alert
+    assert "🚨" in json.loads(alert)["text"]
+
+
+def test_a_retry_takes_over_what_a_stopped_order_left_behind(
+    deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = "interrupted"
+    before = shop.stock("tea")
+    throttle = faults.add(
+        "refuse",
+        app=TRANSACTION,
+        contains=f"SHIPMENT#{order_id}",
+        times=None,
+        status=429,
+        error="ThrottlingException",
+    )
+    submit(deployed, TRANSACTION, order_id)
+    eventually(lambda: faults.applied(throttle) or None, what="the carrier's refusal")
+    deployed.jobs.stop(order_id)
+    stopped = deployed.ended(order_id)
+    charged_before = shop.times_charged(order_id)
+    faults.clear()
+
+    deployed.jobs.retry(order_id)
+    job = deployed.ended(order_id)
+
+    assert stopped.status is JobStatus.CANCELLED
+    assert charged_before == 1
+    assert (end(job), job.attempt) == (FULFILLED, 2)
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
+    assert shop.stock("tea") == before - 1
+
+
+def test_a_failed_order_is_done_anew_by_its_retry(
+    deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = "second-try"
+    faults.add("refuse", app=TRANSACTION, contains=f"SHIPMENT#{order_id}", **DENIED)
+    submit(deployed, TRANSACTION, order_id)
+    failed = deployed.ended(order_id)
+
+    deployed.jobs.retry(order_id)
+    job = deployed.ended(order_id)
+
+    assert failed.status is JobStatus.FAILED
+    assert (end(job), job.attempt) == (FULFILLED, 2)
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
+
+
+@pytest.mark.parametrize("job_type", ORDER_TYPES)
+def test_a_customer_without_funds_buys_nothing(
+    job_type: str, deployed: DeployedJobs, shop: Shop
+) -> None:
+    order_id = f"broke-{job_type}"
+    before = shop.stock("tea")
+
+    submit(deployed, job_type, order_id, customer=POOR)
+    job = deployed.ended(order_id)
+
+    assert end(job) == (JobStatus.FAILED, "payment_declined")
+    assert shop.stock("tea") == before
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (0, False)
+
+
+def test_stock_that_is_held_for_too_long_comes_back(deployed: DeployedJobs, shop: Shop) -> None:
+    before = shop.stock("tea")
+    shop.inventory.reserve(
+        OrderRun("abandoned-order", 1),
+        [OrderItem("tea", 1, 250)],
+        datetime.now(UTC) - timedelta(days=1),
+    )
+    held = shop.stock("tea")
+
+    answer = deployed.lambda_.invoke(FunctionName=deployed.alias_of("expire-reservations"))
+
+    assert held == before - 1
+    assert json.loads(answer["Payload"].read())["expired"] == 1
+    assert shop.stock("tea") == before
