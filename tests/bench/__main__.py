@@ -17,6 +17,7 @@ from tests.bench.bundles import bundle_figures, install_naively
 from tests.bench.figure import Figure
 from tests.bench.imports import bytecode_figures, import_figures
 from tests.bench.operations import operation_figures
+from tests.bench.replay import replay_figures
 from tests.bench.submission import submission_figures
 from tests.bench.suite import suite_figures
 from tests.bench.synthesis import synthesis_figures
@@ -34,6 +35,7 @@ def _measure(console: Console, scratch: Path) -> list[Figure]:
         ("Lambda's bytecode", lambda: bytecode_figures("dev", for_lambda, scratch / "bytecode")),
         ("bundles", lambda: bundle_figures(functions, scratch)),
         ("operations", operation_figures),
+        ("replays", replay_figures),
         ("synthesis", lambda: synthesis_figures(scratch)),
         ("round trips", submission_figures),
         ("unit and template tests", suite_figures),
