@@ -15,7 +15,7 @@ from stacks import bundle as bundling
 from stacks.bundle import Bundle, BundleError, Interpreter, find_interpreter
 from stacks.constructs.function_bundle import function_bundle
 from stacks.stages import DEV, LOCAL, BundleTarget
-from tests.stacks.synthesis import new_app
+from tests.stacks.synthesis import Templates, new_app
 
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The flags word of bytecode that carries its source's hash and never looks at it.
@@ -33,6 +33,12 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local_jobs(bundles: Path) -> Path:
     """The bundle of `functions/jobs` for this machine."""
     return Bundle("jobs", LOCAL.bundle, find_interpreter(LOCAL.bundle.python)).build(bundles)
+
+
+@pytest.fixture(scope="session")
+def local_orders(bundles: Path) -> Path:
+    """The bundle of `functions/orders` for this machine."""
+    return Bundle("orders", LOCAL.bundle, find_interpreter(LOCAL.bundle.python)).build(bundles)
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +74,47 @@ def test_a_bundle_holds_its_family_the_shared_code_and_no_other_family(local_job
     assert not (local_jobs / "functions" / "alerts").exists()
 
 
-def test_a_bundle_carries_only_the_service_models_of_its_family(local_jobs: Path) -> None:
-    kept = {path.name for path in (local_jobs / "botocore" / "data").iterdir() if path.is_dir()}
+@pytest.mark.parametrize(
+    ("built", "services"),
+    [
+        ("local_jobs", {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}),
+        ("local_orders", {"dynamodb", "lambda", "s3"}),
+    ],
+)
+def test_a_bundle_carries_only_the_service_models_of_its_family(
+    built: str, services: set[str], request: pytest.FixtureRequest
+) -> None:
+    bundle: Path = request.getfixturevalue(built)
 
-    assert kept == {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}
+    kept = {path.name for path in (bundle / "botocore" / "data").iterdir() if path.is_dir()}
+
+    assert kept == services
+
+
+def test_every_function_of_a_family_runs_from_its_bundle_alone(
+    local_orders: Path, dev: Templates
+) -> None:
+    functions = dev.orders.of_type("AWS::Lambda::Function").values()
+    modules = [function["Handler"].removesuffix(".handler") for function in functions]
+    variables = {
+        name: value if isinstance(value, str) else "any-value"
+        for function in functions
+        for name, value in function["Environment"]["Variables"].items()
+    }
+    program = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+
+    imported = subprocess.run(
+        # Without `site`, nothing that is installed here is found.
+        [sys.executable, "-S", "-c", program, *modules],
+        cwd=local_orders,
+        env={**variables, "PYTHONPATH": str(local_orders), "AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert len(modules) == 8
+    assert imported.returncode == 0, imported.stderr
 
 
 def test_a_service_model_carries_no_text_for_people(local_jobs: Path) -> None:
