@@ -1,13 +1,11 @@
 """A shop to test with: the four services on tables in moto, stocked, watched, and audited."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
 import pytest
 
 from functions.orders import (
@@ -18,7 +16,6 @@ from functions.orders import (
 )
 from functions.orders.customer_table import CustomerTable
 from functions.orders.customers import Customers
-from functions.orders.dynamodb import from_item
 from functions.orders.fulfillment import Fulfillment
 from functions.orders.inventory import Inventory
 from functions.orders.inventory_table import InventoryTable
@@ -26,16 +23,19 @@ from functions.orders.order import Money, Order
 from functions.orders.payment_table import PaymentTable
 from functions.orders.payments import Payments, PaymentStatus
 from functions.orders.shipment_table import ShipmentTable
-from functions.shared import names
 from tests.functions.orders.services_kit import FaultyService
+from tests.functions.orders.tables import (
+    CUSTOMERS,
+    INVENTORY,
+    PAYMENTS,
+    SHIPMENTS,
+    Rows,
+    Tables,
+    TablesInMemory,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import (
-        CreateTableInputTypeDef,
-        KeySchemaElementTypeDef,
-        WriteRequestTypeDef,
-    )
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EUROS = "EUR"
@@ -89,7 +89,7 @@ class Snapshot:
 class Shop:
     """Four services, each as its adapter is and with faults in front; one shop per module."""
 
-    client: "DynamoDBClient"
+    tables: Tables
     customer_table: CustomerTable
     inventory_table: InventoryTable
     payment_table: PaymentTable
@@ -104,15 +104,14 @@ class Shop:
     @classmethod
     def open(cls, client: "DynamoDBClient | None" = None) -> Self:
         """Make the tables, inside `mock_aws` unless *client* leads elsewhere."""
-        if client is None:
-            client = one_call_at_a_time(boto3.client("dynamodb"))
-        create_tables(client)
-        customers = CustomerTable(client, customer_service.settings.table_name)
-        inventory = InventoryTable(client, inventory_service.settings.table_name)
-        payments = PaymentTable(client, payment_service.settings.table_name)
-        shipments = ShipmentTable(client, shipment_service.settings.table_name)
+        tables = (TablesInMemory() if client is None else Tables(client)).create()
+        client = tables.client
+        customers = CustomerTable(client, CUSTOMERS)
+        inventory = InventoryTable(client, INVENTORY)
+        payments = PaymentTable(client, PAYMENTS)
+        shipments = ShipmentTable(client, SHIPMENTS)
         return cls(
-            client=client,
+            tables=tables,
             customer_table=customers,
             inventory_table=inventory,
             payment_table=payments,
@@ -122,6 +121,10 @@ class Shop:
             payments=FaultyService[Payments](payments),
             fulfillment=FaultyService[Fulfillment](shipments),
         )
+
+    @property
+    def client(self) -> "DynamoDBClient":
+        return self.tables.client
 
     @property
     def services(self) -> tuple[FaultyService[Any], ...]:
@@ -136,21 +139,23 @@ class Shop:
 
     def clear(self) -> None:
         """Forget everything: rows, calls, faults."""
-        for table_name in _table_names():
-            keys = [
-                {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)}
-                for item in self._scan(table_name)
-            ]
-            # As many as one call takes.
-            for start in range(0, len(keys), 25):
-                deletes: list[WriteRequestTypeDef] = [
-                    {"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]
-                ]
-                self.client.batch_write_item(RequestItems={table_name: deletes})
+        self.tables.clear()
         for service in self.services:
             service.forget()
         self.stocked.clear()
         self.opened.clear()
+
+    def remember(self) -> Callable[[], None]:
+        """What brings the shop back to how it is now; calls and faults stay; inside moto only."""
+        if not isinstance(self.tables, TablesInMemory):
+            raise TypeError("only what is in this process's memory can be brought back")
+        tables, stocked, opened = self.tables.remember(), Counter(self.stocked), dict(self.opened)
+
+        def go_back() -> None:
+            tables()
+            self.stocked, self.opened = Counter(stocked), dict(opened)
+
+        return go_back
 
     def stock(self, sku: str = MUG, warehouse: str = BERLIN, quantity: int = 10) -> None:
         self.inventory_table.restock(sku, warehouse, quantity)
@@ -183,8 +188,8 @@ class Shop:
         self.stock(KETTLE, PORTO, 10)
 
     def snapshot(self) -> Snapshot:
-        inventory, payments = self._inventory_rows(), self._payment_rows()
-        shipments = self._rows(shipment_service.settings.table_name)
+        inventory, payments = self.tables.rows(INVENTORY), self.tables.rows(PAYMENTS)
+        shipments = self.tables.rows(SHIPMENTS)
         return Snapshot(
             stock={
                 (sku, warehouse): (row["available"], row["reserved"], row["committed"])
@@ -212,32 +217,11 @@ class Shop:
 
     def check_invariants(self) -> None:
         """What is true at every moment, whatever was asked of the services before."""
-        inventory, payments = self._inventory_rows(), self._payment_rows()
+        inventory, payments = self.tables.rows(INVENTORY), self.tables.rows(PAYMENTS)
         _check_stock(inventory, self.stocked)
         _check_ledger(payments)
         _check_payments(payments)
         _check_accounts(payments, self.opened)
-
-    def _inventory_rows(self) -> "Rows":
-        return self._rows(inventory_service.settings.table_name)
-
-    def _payment_rows(self) -> "Rows":
-        return self._rows(payment_service.settings.table_name)
-
-    def _rows(self, table_name: str) -> "Rows":
-        return {
-            (item[names.ITEM_KEY], item[names.ITEM_SORT_KEY]): item
-            for item in map(from_item, self._scan(table_name))
-        }
-
-    def _scan(self, table_name: str) -> Iterator[Mapping[str, Any]]:
-        for page in self.client.get_paginator("scan").paginate(
-            TableName=table_name, ConsistentRead=True
-        ):
-            yield from page["Items"]
-
-
-Rows = dict[tuple[str, str], dict[str, Any]]
 
 
 def any_payload(customer_id: str = CUSTOMER, **items: int) -> dict[str, Any]:
@@ -254,61 +238,6 @@ def any_payload(customer_id: str = CUSTOMER, **items: int) -> dict[str, Any]:
 
 def any_order(customer_id: str = CUSTOMER, **items: int) -> Order:
     return Order.from_payload(any_payload(customer_id, **items))
-
-
-def one_call_at_a_time(client: "DynamoDBClient") -> "DynamoDBClient":
-    """Let no two calls overlap: moto's transactions are not atomic across threads."""
-    lock = threading.Lock()
-    call: Callable[..., Any] = client._make_api_call  # type: ignore[attr-defined]
-
-    def locked(*args: Any) -> Any:
-        with lock:
-            return call(*args)
-
-    client._make_api_call = locked  # type: ignore[attr-defined]
-    return client
-
-
-def create_tables(client: "DynamoDBClient") -> None:
-    """The four tables, keyed and indexed as the stack makes them."""
-    keys = (names.ITEM_KEY, names.ITEM_SORT_KEY)
-    held = (names.HELD_BUCKET, names.HELD_UNTIL)
-    for table_name in _table_names():
-        is_inventory = table_name == inventory_service.settings.table_name
-        table: CreateTableInputTypeDef = {
-            "TableName": table_name,
-            "BillingMode": "PAY_PER_REQUEST",
-            "KeySchema": _key_schema(keys),
-            "AttributeDefinitions": [
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in keys + (held if is_inventory else ())
-            ],
-        }
-        if is_inventory:
-            table["GlobalSecondaryIndexes"] = [
-                {
-                    "IndexName": names.HELD_INDEX,
-                    "KeySchema": _key_schema(held),
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ]
-        client.create_table(**table)
-
-
-def _key_schema(columns: tuple[str, str]) -> list["KeySchemaElementTypeDef"]:
-    return [
-        {"AttributeName": columns[0], "KeyType": "HASH"},
-        {"AttributeName": columns[1], "KeyType": "RANGE"},
-    ]
-
-
-def _table_names() -> tuple[str, str, str, str]:
-    return (
-        customer_service.settings.table_name,
-        inventory_service.settings.table_name,
-        payment_service.settings.table_name,
-        shipment_service.settings.table_name,
-    )
 
 
 def _of(rows: Rows, kind: str) -> Rows:

@@ -128,3 +128,18 @@ def test_a_cleared_shop_is_empty_and_knows_no_calls_and_no_faults(shop: Shop) ->
     assert [service.calls for service in shop.services] == [[], [], [], []]
     shop.stock_up()
     fulfil(shop)
+
+
+def test_a_shop_goes_back_to_what_it_remembered(shop: Shop) -> None:
+    shop.stock_up()
+    before = shop.snapshot()
+    go_back = shop.remember()
+
+    for _ in range(2):
+        fulfil(shop)
+        shop.stock(MUG, BERLIN, 1)
+        shop.welcome("customer-2")
+        go_back()
+
+        assert shop.snapshot() == before
+        shop.check_invariants()
