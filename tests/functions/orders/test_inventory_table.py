@@ -374,16 +374,18 @@ def test_a_retry_that_releases_before_it_reserves_has_put_nothing_back(
     assert stock_room.pieces("a") == Pieces(available=3)
 
 
-@pytest.mark.parametrize("retry", ["reserve", "release"])
+@pytest.mark.parametrize("retry", ["reserve", "release", "expire"])
 def test_a_late_call_of_an_earlier_attempt_changes_nothing(
     inventory: InventoryTable, stock_room: StockRoom, retry: str
 ) -> None:
     inventory.restock("a", "north", 3)
     inventory.reserve(FIRST, items(a=2), NOW)
-    if retry == "reserve":
-        inventory.reserve(SECOND, items(a=2), NOW)
-    else:
+    if retry == "release":
         inventory.release(SECOND)
+    else:
+        inventory.reserve(SECOND, items(a=2), NOW)
+    if retry == "expire":
+        inventory.expire(NOW + HOLD, limit=9)
     before = stock_room.rows()
 
     with pytest.raises(OrderSupersededError):
@@ -626,10 +628,22 @@ def test_a_call_cut_off_anywhere_is_repeated_as_if_it_had_not_been(
             assert stock_room.rows() == expected
 
 
-def test_a_call_that_was_given_up_and_lands_late_is_found_even_as_it_takes_the_last(
+def test_a_call_that_was_given_up_and_lands_late_is_found_by_the_one_that_repeats_it(
     inventory: InventoryTable, rival: InventoryTable, stock_room: StockRoom, wire: Wire
 ) -> None:
-    """Between reading the record and reading the stock: no *out of stock* because of ourselves."""
+    """Between deciding and writing, with enough for two."""
+    inventory.restock("a", "north", 9)
+    wire.before = once(WRITE, lambda: rival.reserve(FIRST, items(a=2), NOW))
+
+    inventory.reserve(FIRST, items(a=2), NOW)
+
+    assert stock_room.pieces("a") == Pieces(available=7, reserved=2)
+
+
+def test_a_call_that_was_given_up_and_lands_late_with_the_last_pieces_is_no_shortage(
+    inventory: InventoryTable, rival: InventoryTable, stock_room: StockRoom, wire: Wire
+) -> None:
+    """Between reading the record and reading the stock: what is gone is what we have."""
     inventory.restock("a", "north", 2)
     wire.before = once("Query", lambda: rival.reserve(FIRST, items(a=2), NOW))
 
@@ -686,13 +700,12 @@ def test_of_many_orders_at_the_same_last_pieces_exactly_so_many_succeed_as_there
 def test_one_order_asked_for_many_times_at_once_is_reserved_once(
     inventory: InventoryTable, stock_room: StockRoom, wire: Wire
 ) -> None:
-    inventory.restock("a", "north", 3)
-    inventory.restock("a", "south", 2)
+    inventory.restock("a", "north", 30)
 
     outcomes = at_once([lambda: inventory.reserve(FIRST, items(a=3), NOW)] * 8, wire)
 
     assert len(set(outcomes)) == 1
-    assert stock_room.pieces("a") == Pieces(available=2, reserved=3)
+    assert stock_room.pieces("a") == Pieces(available=27, reserved=3)
 
 
 def test_what_is_committed_released_taken_over_and_expired_at_once_stays_whole(
