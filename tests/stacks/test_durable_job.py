@@ -20,6 +20,8 @@ from tests.stacks.synthesis import (
 )
 
 JOB = "send-email"
+# A job type, and a durable function that is none.
+DURABLE = [JOB, "process-payment"]
 JOB_TYPES = ["send-email", "order-transaction", "order-processing", "order-orchestration"]
 
 
@@ -80,11 +82,15 @@ def test_logs_are_kept_for_a_while_and_not_for_ever(dev: Templates) -> None:
     assert {group["RetentionInDays"] for group in groups} == {30}
 
 
-def test_a_version_stays_for_the_executions_that_are_pinned_to_it(dev: Templates) -> None:
-    function_id, _ = dev.jobs.function(JOB)
+@pytest.mark.parametrize("function", DURABLE)
+def test_a_version_stays_for_the_executions_that_are_pinned_to_it(
+    dev: Templates, function: str
+) -> None:
+    home = dev.home_of(function)
+    function_id, _ = home.function(function)
     [version] = [
         resource
-        for resource in dev.jobs.resources.values()
+        for resource in home.resources.values()
         if resource["Type"] == "AWS::Lambda::Version"
         and resource["Properties"]["FunctionName"] == {"Ref": function_id}
     ]
@@ -93,9 +99,9 @@ def test_a_version_stays_for_the_executions_that_are_pinned_to_it(dev: Templates
     assert version["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_live_alias_points_at_the_current_version(dev: Templates) -> None:
-    function_id, _ = dev.jobs.function(JOB)
-    alias = dev.jobs.of_type("AWS::Lambda::Alias")[dev.jobs.alias_of(function_id)]
+@pytest.mark.parametrize("function", DURABLE)
+def test_the_live_alias_points_at_the_current_version(dev: Templates, function: str) -> None:
+    alias = dev.home_of(function).of_type("AWS::Lambda::Alias")[dev.alias_of(function)["Ref"]]
 
     assert alias["Name"] == "live"
     assert "CurrentVersion" in alias["FunctionVersion"]["Fn::GetAtt"][0]
@@ -110,6 +116,15 @@ def test_the_age_of_async_events_is_bounded_on_the_alias_and_not_on_latest(
     alias_id = dev.jobs.alias_of(function_id)
     assert config["Qualifier"] == {"Fn::Select": [7, {"Fn::Split": [":", {"Ref": alias_id}]}]}
     assert config["MaximumEventAgeInSeconds"] == 6 * 60 * 60
+
+
+def test_only_what_is_started_asynchronously_has_an_age_of_events(dev: Templates) -> None:
+    bounded = {
+        json.dumps(config["Qualifier"]["Fn::Select"][1]["Fn::Split"][1])
+        for config in dev.orders.of_type("AWS::Lambda::EventInvokeConfig").values()
+    }
+
+    assert bounded == {json.dumps(dev.alias_of(job_type)) for job_type in JOB_TYPES[1:]}
 
 
 def test_a_job_that_lambda_gives_up_on_reaches_the_topic(dev: Templates) -> None:
@@ -127,14 +142,17 @@ def test_whoever_publishes_may_use_the_topic_s_key(dev: Templates, publisher: st
     assert "Key" in statement["Resource"]["Fn::ImportValue"]
 
 
-def test_a_job_keeps_the_state_of_its_own_executions_and_of_no_other(dev: Templates) -> None:
-    statement = statement_with(dev, "lambda:CheckpointDurableExecution")
+@pytest.mark.parametrize("function", DURABLE)
+def test_a_durable_function_keeps_the_state_of_its_own_executions_and_of_no_other(
+    dev: Templates, function: str
+) -> None:
+    statement = statement_with(dev, "lambda:CheckpointDurableExecution", of=function)
 
     assert actions_of(statement) == [
         "lambda:CheckpointDurableExecution",
         "lambda:GetDurableExecutionState",
     ]
-    assert resources_of(statement) == [dev.executions_of(JOB)]
+    assert resources_of(statement) == [dev.executions_of(function)]
 
 
 def test_no_role_carries_a_policy_of_aws(dev: Templates) -> None:
@@ -144,9 +162,11 @@ def test_no_role_carries_a_policy_of_aws(dev: Templates) -> None:
     assert not [role for role in roles if "ManagedPolicyArns" in role]
 
 
-def test_nothing_can_start_a_job_before_it_may_keep_state(dev: Templates) -> None:
-    function_id, _ = dev.jobs.function(JOB)
-    alias = dev.jobs.resources[dev.jobs.alias_of(function_id)]
+@pytest.mark.parametrize("function", DURABLE)
+def test_nothing_can_start_an_execution_before_it_may_keep_state(
+    dev: Templates, function: str
+) -> None:
+    alias = dev.home_of(function).resources[dev.alias_of(function)["Ref"]]
 
     assert any("Checkpoints" in dependency for dependency in alias["DependsOn"])
 
@@ -349,6 +369,11 @@ def test_props_that_do_not_fit_together_are_refused_with_the_fix(
 ) -> None:
     with pytest.raises(JobTypeError, match=message):
         other_stack(**props)
+
+
+def test_an_environment_cannot_rename_a_job_in_the_user_agent() -> None:
+    with pytest.raises(JobTypeError, match="environment sets AWS_SDK_UA_APP_ID"):
+        other_stack(environment={"AWS_SDK_UA_APP_ID": "other"})
 
 
 def test_a_policy_of_an_earlier_stack_is_refused_for_operators() -> None:

@@ -5,7 +5,21 @@ import dataclasses
 import pytest
 
 from stacks.stages import DEV, PROD, STAGES, CustomerKey, UnknownStageError, stage_named
-from tests.stacks.synthesis import Templates, synthesized, without_code
+from tests.stacks.synthesis import (
+    Templates,
+    actions_of,
+    resources_of,
+    synthesized,
+    without_code,
+)
+
+KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/any-key"
+
+
+@pytest.fixture(scope="module")
+def encrypted() -> Templates:
+    """The stacks of a stage with a key of its own."""
+    return synthesized(dataclasses.replace(DEV, customer_key=CustomerKey(KEY_ARN, "eu-west-1")))
 
 
 def test_an_unknown_stage_is_refused_with_the_names_of_those_there_are() -> None:
@@ -48,11 +62,23 @@ def test_two_regions_differ_only_in_the_region() -> None:
         )
 
 
-def test_a_stage_with_a_key_of_its_own_encrypts_the_job_table_with_it() -> None:
-    key = CustomerKey("arn:aws:kms:eu-west-1:111122223333:key/any-key", "eu-west-1")
+def test_a_stage_with_a_key_of_its_own_encrypts_every_record_with_it(
+    encrypted: Templates,
+) -> None:
+    tables = [
+        table
+        for stack in (encrypted.jobs, encrypted.orders)
+        for table in stack.of_type("AWS::DynamoDB::GlobalTable").values()
+    ]
+    assert len(tables) == 5
+    for table in tables:
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+        assert table["Replicas"][0]["SSESpecification"] == {"KMSMasterKeyId": KEY_ARN}
 
-    jobs = synthesized(dataclasses.replace(DEV, customer_key=key)).jobs
 
-    _, table = jobs.only("AWS::DynamoDB::GlobalTable")
-    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
-    assert table["Replicas"][0]["SSESpecification"] == {"KMSMasterKeyId": key.arn}
+def test_whoever_may_use_an_encrypted_table_may_use_its_key(encrypted: Templates) -> None:
+    for function in ("order-transaction", "check-inventory", "expire-reservations"):
+        assert any(
+            resources_of(statement) == [KEY_ARN] and "kms:Decrypt" in actions_of(statement)
+            for statement in encrypted.statements(function)
+        )
