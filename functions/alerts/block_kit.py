@@ -28,6 +28,9 @@ _QUOTED = 1200
 _VALUE = 300
 _ELLIPSIS = "…"
 _NOTHING = "none"
+# The one mention there is, and it is a literal: whatever a notice quotes is escaped.
+# https://docs.slack.dev/messaging/formatting-message-text#special-mentions
+_EVERYONE = "<!channel>"
 
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"}
 
@@ -43,7 +46,7 @@ def message(notice: Notice) -> dict[str, Any]:
                 "emoji": False,
             },
         },
-        _section(notice.advice),
+        _section(_advice(notice)),
         *_fact_sections(notice.facts),
     ]
     if notice.said:
@@ -62,7 +65,7 @@ def message(notice: Notice) -> dict[str, Any]:
 
 def plain_message(notice: Notice) -> dict[str, Any]:
     """The least that tells the same: for notifications, and where Slack refuses the blocks."""
-    lines = [f"{notice.symbol} {code(notice.title, MAX_HEADER)}", notice.advice]
+    lines = [f"{notice.symbol} {code(notice.title, MAX_HEADER)}", _advice(notice)]
     lines += [f"{fact.label}: {code(fact.value, _VALUE)}" for fact in notice.facts]
     if notice.said:
         lines.append(code(notice.said, _QUOTED))
@@ -76,6 +79,10 @@ def plain_message(notice: Notice) -> dict[str, Any]:
         "unfurl_links": False,
         "unfurl_media": False,
     }
+
+
+def _advice(notice: Notice) -> str:
+    return f"{_EVERYONE} {notice.advice}" if notice.is_for_everyone else notice.advice
 
 
 def inert(text: str, limit: int, *, is_redacted: bool = True) -> str:

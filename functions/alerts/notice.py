@@ -32,6 +32,7 @@ class Notice:
     """One message to people.
 
     *title* and *said* may quote others; *advice*, labels, addresses and commands are our own.
+    *is_for_everyone* wakes the whole channel.
     """
 
     symbol: str
@@ -41,6 +42,7 @@ class Notice:
     said: str | None = None
     commands: tuple[Command, ...] = ()
     links: tuple[Link, ...] = ()
+    is_for_everyone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

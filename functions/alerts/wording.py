@@ -23,13 +23,15 @@ from functions.shared.job import RETRYABLE, InvalidJobError, JobStatus, parse_ti
 from functions.shared.redaction import redact_text
 
 DELIVERY_UNKNOWN = "delivery_unknown"
+ROLLBACK_INCOMPLETE = "rollback_incomplete"
 
-_RED, _YELLOW, _GREEN, _WHITE = "🔴", "🟡", "🟢", "⚪"
+_SIREN, _RED, _YELLOW, _GREEN, _WHITE = "🚨", "🔴", "🟡", "🟢", "⚪"
 
 # Sections of docs/runbook.md, as its headings become anchors.
 _SECTION_JOB = "job-failed"
 _SECTION_TIMED_OUT = "job-timed-out"
 _SECTION_STOPPED = "stopping-a-job"
+_SECTION_ROLLBACK = "rollback-incomplete"
 _SECTION_STREAM = "dispatcher-falls-behind"
 _SECTION_EVENT = "recorder-fails"
 
@@ -66,6 +68,7 @@ class _Words:
     title: str
     advice: str
     section: str = _SECTION_JOB
+    is_for_everyone: bool = False
 
 
 _STAYS = "What its finished steps did stays done."
@@ -109,6 +112,14 @@ _BY_STATUS = {
     ),
 }
 _BY_ERROR = {
+    ROLLBACK_INCOMPLETE: _Words(
+        _SIREN,
+        "Money or stock in the wrong place",
+        "The job failed, and something that it had done could not be undone. A person must look"
+        " now: see which undo gave up, put that right as the runbook says, and only then retry.",
+        _SECTION_ROLLBACK,
+        is_for_everyone=True,
+    ),
     DELIVERY_UNKNOWN: _Words(
         _RED,
         "Delivery unknown",
@@ -139,6 +150,8 @@ def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> 
         facts.append(Fact("Error", error.type))
     if error is not None and error.step:
         facts.append(Fact("Step", error.step))
+    if error is not None and error.undone:
+        facts.append(Fact("Undone", " · ".join(error.undone)))
     attempt = str(letter.attempt)
     if found.situation is Situation.RETRIED and found.job is not None:
         attempt = f"{attempt} (now at {found.job.attempt})"
@@ -153,6 +166,7 @@ def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> 
         links=_links(
             *_job_links(letter, found, around), ("Runbook", _runbook(around, words.section))
         ),
+        is_for_everyone=words.is_for_everyone,
     )
 
 

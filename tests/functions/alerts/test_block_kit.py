@@ -11,8 +11,8 @@ from functions.alerts.alert import alert_from_body
 from functions.alerts.block_kit import code, code_block, inert
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Command, Fact, Link, Notice, Sightings
-from functions.alerts.wording import Surroundings, notice
-from functions.shared.job import RETRYABLE, JobError
+from functions.alerts.wording import ROLLBACK_INCOMPLETE, Surroundings, notice
+from functions.shared.job import RETRYABLE, JobError, JobStatus
 from tests.functions.alerts.fakes import NOW, any_job
 from tests.functions.alerts.messages import (
     EXECUTION_ARN,
@@ -24,6 +24,7 @@ from tests.functions.alerts.messages import (
 
 CANARY = "cAnArY7q3"
 OWN_LINK = re.compile(r"<https://[^<>|\s]+\|[A-Z][a-z]+>")
+OWN_MENTION = "<!channel>"
 ATTACKS = [
     "<!channel>",
     "<!here|x>",
@@ -60,9 +61,26 @@ def texts(value: Any) -> list[str]:
             return []
 
 
-def assert_inert_and_within_limits(message: dict[str, Any]) -> None:
+def advice_of(message: dict[str, Any]) -> str:
+    """Where our own mention may stand: at the start of the second line, or of the second block."""
+    if "blocks" in message:
+        text: str = message["blocks"][1]["text"]["text"]
+        return text
+    return str(message["text"].splitlines()[1])
+
+
+def assert_inert_and_within_limits(
+    message: dict[str, Any], *, is_for_everyone: bool = False
+) -> None:
+    mentions = sum(text.count("<!") for text in texts(message))
+    places = [text for text in texts(message) if f"\n{OWN_MENTION} " in text]
+    places += [text for text in texts(message) if text.startswith(f"{OWN_MENTION} ")]
+    assert advice_of(message).startswith(OWN_MENTION) == is_for_everyone
+    assert mentions == len(places) == is_for_everyone * (1 + ("blocks" in message))
     for text in texts(message):
         own_removed = OWN_LINK.sub("", text)
+        if is_for_everyone:
+            own_removed = own_removed.replace(OWN_MENTION, "", 1)
         assert "<" not in own_removed
         assert ">" not in own_removed
         # What is escaped is escaped whole: no entity is cut in two.
@@ -104,7 +122,8 @@ def rendered(body: str, found: Finding | None = None) -> list[dict[str, Any]]:
 @given(
     status=st.sampled_from(sorted(RETRYABLE)),
     situation=st.sampled_from(list(Situation)),
-    error_type=hostile,
+    error_type=hostile | st.just(ROLLBACK_INCOMPLETE),
+    undone=st.lists(hostile, max_size=8),
     error=hostile,
     step=hostile,
     job_type=hostile,
@@ -115,13 +134,15 @@ def test_nothing_in_a_job_can_act_in_slack_or_break_its_limits(  # each is attac
     status: Any,
     situation: Situation,
     error_type: str,
+    undone: list[str],
     error: str,
     step: str,
     job_type: str,
     job_id: str,
     execution: str,
 ) -> None:
-    job_error = JobError(error_type, error, step)
+    job_error = JobError(error_type, error, step, tuple(undone))
+    is_for_everyone = situation is Situation.ENDED and error_type == ROLLBACK_INCOMPLETE
     job = any_job(
         job_id=job_id,
         job_type=job_type,
@@ -136,7 +157,18 @@ def test_nothing_in_a_job_can_act_in_slack_or_break_its_limits(  # each is attac
     )
 
     for message in rendered(dead_letter_body(job_id, job_type), found):
-        assert_inert_and_within_limits(message)
+        assert_inert_and_within_limits(message, is_for_everyone=is_for_everyone)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_but_our_own_words_calls_everyone(attack: str) -> None:
+    error = JobError(ROLLBACK_INCOMPLETE, attack, attack, (attack, attack))
+    found = Finding(
+        situation=Situation.ENDED, job=any_job(error=error), status=JobStatus.FAILED, error=error
+    )
+
+    for message in rendered(dead_letter_body(), found):
+        assert_inert_and_within_limits(message, is_for_everyone=True)
 
 
 @settings(max_examples=60)

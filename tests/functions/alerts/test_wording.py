@@ -50,12 +50,29 @@ def said(body: str, found: Finding | None = None) -> Notice:
     )
 
 
+def gave_up() -> Finding:
+    return ended(
+        error=JobError(
+            "rollback_incomplete",
+            "refund-charge (payment_contended) gave up after out_of_stock: money or stock is in"
+            " the wrong place and a person must look",
+            undone=("shipment cancelled", "stock released"),
+        )
+    )
+
+
 def facts(told: Notice) -> dict[str, str]:
     return {fact.label: fact.value for fact in told.facts}
 
 
 def test_this_is_what_arrives_when_a_job_failed(as_json: SnapshotAssertion) -> None:
     assert block_kit.message(said(dead_letter_body(), ended())) == as_json
+
+
+def test_this_is_what_arrives_when_a_rollback_gave_up(as_json: SnapshotAssertion) -> None:
+    assert block_kit.message(said(dead_letter_body(job_type="order-transaction"), gave_up())) == (
+        as_json
+    )
 
 
 def test_this_is_what_arrives_when_an_alarm_rings(as_json: SnapshotAssertion) -> None:
@@ -95,10 +112,37 @@ def test_a_failure_tells_every_field_that_a_person_needs() -> None:
         (JobStatus.TIMED_OUT, "execution_timed_out", "Job timed out: send-email"),
         (JobStatus.CANCELLED, "execution_stopped", "Job stopped: send-email"),
         (JobStatus.FAILED, "delivery_unknown", "Delivery unknown: send-email"),
+        (JobStatus.FAILED, "rollback_incomplete", "Money or stock in the wrong place: send-email"),
     ],
 )
 def test_each_way_to_end_badly_has_its_own_words(status: JobStatus, error: str, title: str) -> None:
     assert said(dead_letter_body(), ended(status, JobError(error, "why"))).title == title
+
+
+def test_an_effect_that_could_not_be_undone_is_the_highest_alarm_and_nothing_else_is() -> None:
+    told = said(dead_letter_body(), gave_up())
+    others = [said(dead_letter_body(), ended(status)) for status in RETRYABLE]
+
+    assert (told.symbol, told.is_for_everyone) == ("🚨", True)
+    assert told.links[-1].url == f"{RUNBOOK}#rollback-incomplete"
+    assert all(other.symbol != told.symbol and not other.is_for_everyone for other in others)
+
+
+def test_what_was_undone_is_told_with_whatever_the_job_failed_of() -> None:
+    error = JobError("payment_declined", "no", "charge-customer", ("stock released",))
+
+    assert facts(said(dead_letter_body(), ended(error=error)))["Undone"] == "stock released"
+    assert facts(said(dead_letter_body(), gave_up()))["Undone"] == (
+        "shipment cancelled · stock released"
+    )
+    assert "Undone" not in facts(said(dead_letter_body(), ended()))
+
+
+@pytest.mark.parametrize("status", [JobStatus.TIMED_OUT, JobStatus.CANCELLED])
+def test_a_job_that_was_cut_off_is_said_to_leave_its_effects(status: JobStatus) -> None:
+    told = said(dead_letter_body(), ended(status, JobError("execution_stopped", "")))
+
+    assert "What its finished steps did stays done." in told.advice
 
 
 def test_a_doubtful_mail_is_told_as_doubtful() -> None:
@@ -111,6 +155,7 @@ def test_a_doubtful_mail_is_told_as_doubtful() -> None:
     "told",
     [
         *(said(dead_letter_body(), ended(status)) for status in sorted(RETRYABLE)),
+        said(dead_letter_body(), gave_up()),
         said(dead_letter_body(), Finding(situation=Situation.REFUSED)),
         said(sns_envelope(stream_failure_message())),
         said(sns_envelope(status_event())),
