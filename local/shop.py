@@ -22,6 +22,7 @@ FUNDS: Mapping[str, int] = {RICH: 1_000_00, POOR: 0}
 STOCK: Mapping[str, Mapping[str, int]] = {
     "tea": {"east": 500, "west": 500},
     "cup": {"west": 500},
+    "pot": {"east": 100},
     "rare": {"east": 1},
 }
 

@@ -18,7 +18,7 @@ from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
 from local.shop import Shop
-from tests.e2e.deployed_jobs import DeployedJobs, Faults
+from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs, Faults
 from tests.privileges.calls import Call
 
 
@@ -52,6 +52,16 @@ def abandoned(deployed: DeployedJobs) -> str:
     producer = [sys.executable, "-m", "tests.e2e.dying_producer", deployed.endpoint.url]
     subprocess.run([*producer, "abandoned", "direct"], cwd=PROJECT, check=False, timeout=120)
     return "abandoned"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def abandoned_orders(deployed: DeployedJobs) -> dict[str, str]:
+    """The same for each type of order: job ids by type."""
+    job_ids = {job_type: f"abandoned-{job_type}" for job_type in ORDER_TYPES}
+    for job_type, job_id in job_ids.items():
+        # Of what no other test counts.
+        deployed.submit_order(job_type, job_id, sku="pot", dispatch="direct")
+    return job_ids
 
 
 @pytest.fixture

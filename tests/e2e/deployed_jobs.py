@@ -16,11 +16,13 @@ from functions.shared.job import Job, JobStatus, canonical_json
 from jobctl.client import JobClient
 from jobctl.connection import Connection
 from local.endpoint import Endpoint
+from local.shop import CURRENCY, RICH
 
 Found = TypeVar("Found")
 
 STAGE = "local"
 SEND_EMAIL = "send-email"
+ORDER_TYPES = ("order-transaction", "order-processing", "order-orchestration")
 # SES's mailbox simulator takes any local part after the plus sign.
 SIMULATOR = "success+{job_id}@simulator.amazonses.com"
 # A new SES account is in the sandbox and declines addresses that nobody verified.
@@ -71,11 +73,15 @@ class DeployedJobs:
     @cached_property
     def alias_arn(self) -> str:
         """Where `send-email` is started."""
-        return self.parameter(f"{names.job_types_path(STAGE)}/{SEND_EMAIL}")
+        return self.alias_arn_of(SEND_EMAIL)
 
     @property
     def function_name(self) -> str:
         return self.alias_arn.split(":")[6]
+
+    def alias_arn_of(self, job_type: str) -> str:
+        """Where jobs of this type are started."""
+        return self.parameter(f"{names.job_types_path(STAGE)}/{job_type}")
 
     def alias_of(self, app: str) -> str:
         """What invokes the function that AWS calls know as *app*."""
@@ -103,6 +109,23 @@ class DeployedJobs:
         """Submit a mail that names the job in its address, so that its calls can be told apart."""
         payload = mail(job_id, to=to, **fields)
         self.jobs.submit(SEND_EMAIL, payload, job_id=job_id, dispatch=dispatch)
+
+    def submit_order(
+        self,
+        job_type: str,
+        job_id: str,
+        *,
+        customer: str = RICH,
+        sku: str = "tea",
+        dispatch: Literal["direct"] | None = None,
+    ) -> None:
+        """Submit an order of one piece."""
+        payload = {
+            "customer_id": customer,
+            "currency": CURRENCY,
+            "items": [{"sku": sku, "quantity": 1, "unit_price": 250}],
+        }
+        self.jobs.submit(job_type, payload, job_id=job_id, dispatch=dispatch)
 
     def submit_later(self, job_id: str, *, seconds: float) -> None:
         """Submit a mail that may not be sent before some seconds have passed."""

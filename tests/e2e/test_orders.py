@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,17 +11,12 @@ import pytest
 from functions.orders.order import OrderItem
 from functions.orders.order_run import OrderRun
 from functions.shared.job import Job, JobStatus
-from local.shop import POOR, RICH, Shop
-from tests.e2e.deployed_jobs import DeployedJobs, Faults, eventually
+from local.shop import POOR, Shop
+from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs, Faults, eventually
 
 pytestmark = pytest.mark.platform
 
-TRANSACTION, PROCESSING, ORCHESTRATION = (
-    "order-transaction",
-    "order-processing",
-    "order-orchestration",
-)
-ORDER_TYPES = (TRANSACTION, PROCESSING, ORCHESTRATION)
+TRANSACTION, PROCESSING, ORCHESTRATION = ORDER_TYPES
 TRANSACT = "TransactWriteItems"
 CHECKPOINT = "CheckpointDurableExecution"
 # What no repetition mends.
@@ -31,20 +27,6 @@ FULFILLED = (JobStatus.COMPLETED, "fulfilled")
 @pytest.fixture
 def shop(deployed: DeployedJobs) -> Shop:
     return Shop(deployed.endpoint)
-
-
-def submit(
-    deployed: DeployedJobs, job_type: str, job_id: str, *, customer: str = RICH, sku: str = "tea"
-) -> None:
-    deployed.jobs.submit(
-        job_type,
-        {
-            "customer_id": customer,
-            "currency": "EUR",
-            "items": [{"sku": sku, "quantity": 1, "unit_price": 250}],
-        },
-        job_id=job_id,
-    )
 
 
 def end(job: Job) -> tuple[JobStatus, str | None]:
@@ -63,7 +45,7 @@ def test_an_order_that_is_killed_after_its_money_moved_is_charged_once(
     app, nth = ("process-payment", 1) if job_type == ORCHESTRATION else (job_type, 2)
     kill = faults.add("kill-after", app=app, operation=TRANSACT, contains=order_id, nth=nth)
 
-    submit(deployed, job_type, order_id)
+    deployed.submit_order(job_type, order_id)
     job = deployed.ended(order_id)
 
     assert end(job) == FULFILLED
@@ -77,14 +59,15 @@ def test_a_child_that_is_done_is_not_called_again_when_the_orchestrator_dies(
     order_id = "orphaned"
     children = ("validate-customer", "check-inventory", "process-payment", "create-shipment")
     kills = [
-        # After the claim come a checkpoint per call; the parent is killed at each of them.
+        # After the claim's checkpoint come one per call. A call that one rule takes, the next
+        # ones do not count.
         faults.add(action, app=ORCHESTRATION, operation=CHECKPOINT, contains=order_id, nth=nth)
-        for nth, action in ((2, "kill-after"), (4, "kill-after"), (6, "kill-before"))
+        for nth, action in ((2, "kill-after"), (3, "kill-after"), (4, "kill-before"))
     ]
     validated = faults.count(app=children[0], operation="GetItem")
     moved = faults.count(app=children[2], operation=TRANSACT, contains=order_id)
 
-    submit(deployed, ORCHESTRATION, order_id)
+    deployed.submit_order(ORCHESTRATION, order_id)
     job = deployed.ended(order_id)
 
     assert end(job) == FULFILLED
@@ -104,12 +87,40 @@ def test_a_plain_service_that_dies_is_asked_again_and_does_nothing_twice(
     )
     before = shop.stock("tea")
 
-    submit(deployed, ORCHESTRATION, order_id)
+    deployed.submit_order(ORCHESTRATION, order_id)
     job = deployed.ended(order_id)
 
     assert end(job) == FULFILLED
     assert faults.applied(kill) == 1
     assert shop.stock("tea") == before - 1
+
+
+@pytest.mark.parametrize("job_type", ORDER_TYPES)
+def test_of_two_executions_of_one_order_one_works_and_the_other_ends_without_effect(
+    job_type: str, deployed: DeployedJobs, faults: Faults, shop: Shop
+) -> None:
+    order_id = f"rivals-{job_type}"
+    # Whoever comes first is still at work when the other one comes.
+    faults.add("delay", app=job_type, operation="UpdateItem", contains=order_id, nth=2, seconds=4)
+    deployed.submit_order(job_type, order_id, dispatch="direct")
+
+    def start(name: str) -> dict[str, Any]:
+        event = {"job_id": order_id, "job_type": job_type, "attempt": 1}
+        answer = deployed.lambda_.invoke(
+            FunctionName=deployed.alias_arn_of(job_type),
+            InvocationType="Event",
+            DurableExecutionName=f"{order_id}-{name}",
+            Payload=json.dumps(event).encode(),
+        )
+        return deployed.execution_ended(answer["DurableExecutionArn"])
+
+    with ThreadPoolExecutor(2) as both:
+        endings = list(both.map(start, ["a", "b"]))
+
+    assert end(deployed.ended(order_id)) == FULFILLED
+    assert [ending["Status"] for ending in endings] == ["SUCCEEDED", "SUCCEEDED"]
+    assert sum('"claimed": false' in ending["Result"] for ending in endings) == 1
+    assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
 
 
 @pytest.mark.parametrize("job_type", ORDER_TYPES)
@@ -122,7 +133,7 @@ def test_an_order_that_cannot_be_shipped_leaves_stock_and_money_as_they_were(
     faults.add("refuse", app=app, contains=f"SHIPMENT#{order_id}", **DENIED)
     before = shop.stock("cup")
 
-    submit(deployed, job_type, order_id, sku="cup")
+    deployed.submit_order(job_type, order_id, sku="cup")
     job = deployed.ended(order_id)
 
     assert job.status is JobStatus.FAILED
@@ -139,7 +150,7 @@ def test_failure_21_an_order_that_cannot_be_undone_says_so_louder_than_anything_
     order_id = "half-done"
     faults.add("refuse", app=TRANSACTION, contains=f"SHIPMENT#{order_id}", times=None, **DENIED)
 
-    submit(deployed, TRANSACTION, order_id)
+    deployed.submit_order(TRANSACTION, order_id)
     job = deployed.ended(order_id)
     [alert] = deployed.alerts_once_quiet(order_id)
 
@@ -166,7 +177,7 @@ def test_a_retry_takes_over_what_a_stopped_order_left_behind(
         status=429,
         error="ThrottlingException",
     )
-    submit(deployed, TRANSACTION, order_id)
+    deployed.submit_order(TRANSACTION, order_id)
     eventually(lambda: faults.applied(throttle) or None, what="the carrier's refusal")
     deployed.jobs.stop(order_id)
     stopped = deployed.ended(order_id)
@@ -188,7 +199,7 @@ def test_a_failed_order_is_done_anew_by_its_retry(
 ) -> None:
     order_id = "second-try"
     faults.add("refuse", app=TRANSACTION, contains=f"SHIPMENT#{order_id}", **DENIED)
-    submit(deployed, TRANSACTION, order_id)
+    deployed.submit_order(TRANSACTION, order_id)
     failed = deployed.ended(order_id)
 
     deployed.jobs.retry(order_id)
@@ -206,7 +217,7 @@ def test_a_customer_without_funds_buys_nothing(
     order_id = f"broke-{job_type}"
     before = shop.stock("tea")
 
-    submit(deployed, job_type, order_id, customer=POOR)
+    deployed.submit_order(job_type, order_id, customer=POOR)
     job = deployed.ended(order_id)
 
     assert end(job) == (JobStatus.FAILED, "payment_declined")
