@@ -11,12 +11,12 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 
 from functions.orders.dynamodb import from_item
-from functions.shared import names
+from tests.functions.orders.tables import INVENTORY, Tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TABLE = "inventory"
+TABLE = INVENTORY
 
 
 @dataclass(frozen=True)
@@ -37,33 +37,7 @@ class StockRoom:
     @classmethod
     def create(cls) -> Self:
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
-                {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in (
-                    names.ITEM_KEY,
-                    names.ITEM_SORT_KEY,
-                    names.HELD_BUCKET,
-                    names.HELD_UNTIL,
-                )
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": names.HELD_INDEX,
-                    "KeySchema": [
-                        {"AttributeName": names.HELD_BUCKET, "KeyType": "HASH"},
-                        {"AttributeName": names.HELD_UNTIL, "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ],
-        )
+        Tables(client).create()
         return cls(client)
 
     def rows(self) -> list[dict[str, Any]]:
