@@ -33,5 +33,5 @@ def validate(order: ProposedOrder) -> Callable[[StepContext], Rejected | None]:
 
 def _unknown_sku(order: ProposedOrder) -> str | None:
     unknown = set(inventory_service.inventory.unknown_skus([item.sku for item in order.items]))
-    positions = [str(at) for at, item in enumerate(order.items) if item.sku in unknown]
-    return f"no warehouse knows the sku of items {', '.join(positions)}" if positions else None
+    positions = [f"items[{at}]" for at, item in enumerate(order.items) if item.sku in unknown]
+    return f"no warehouse knows the sku of {', '.join(positions)}" if positions else None

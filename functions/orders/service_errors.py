@@ -7,6 +7,7 @@ and one that left a durable step is a `StepError` that names the class.
 
 from collections.abc import Mapping
 
+from functions.orders.allocation import StockTooScatteredError
 from functions.orders.customers import InvalidCustomerError
 from functions.orders.fulfillment import (
     ShipmentCancelledError,
@@ -48,6 +49,7 @@ LAST_WORDS: Mapping[str, type[Exception]] = {
         ShipmentCancelledError,
         ShipmentHasLeftError,
         ShipmentRefusedError,
+        StockTooScatteredError,
         UnknownActionError,
         UnknownSkuError,
     )

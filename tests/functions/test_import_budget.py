@@ -27,6 +27,14 @@ BUDGETS = {
     "functions.jobs.recorder": AWS,
     # Once a minute and nobody waits for it: the only one that writes metrics of its own.
     "functions.jobs.watchdog": AWS | {"aws_lambda_powertools"},
+    "functions.orders.order_transaction": AWS | {DURABLE_SDK},
+    "functions.orders.order_processing": AWS | {DURABLE_SDK},
+    "functions.orders.order_orchestration": AWS | {DURABLE_SDK},
+    "functions.orders.process_payment": AWS | {DURABLE_SDK},
+    "functions.orders.create_shipment": AWS | {DURABLE_SDK},
+    "functions.orders.validate_customer": AWS,
+    "functions.orders.check_inventory": AWS,
+    "functions.orders.expire_reservations": AWS,
     "functions.shared.job_table": AWS,
     "functions.shared.job": set(),
     "functions.shared.names": set(),
@@ -35,6 +43,11 @@ BUDGETS = {
     "functions.shared.results": set(),
     "functions.shared.start_event": set(),
     "functions.jobs.mail": set(),
+    "functions.orders.order": set(),
+    "functions.orders.order_run": set(),
+    "functions.orders.outcome": set(),
+    "functions.orders.service_errors": set(),
+    "functions.orders.allocation": set(),
 }
 
 
