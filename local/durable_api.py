@@ -123,7 +123,9 @@ class DurableApi:
     def _history(self, arn: str, query: Mapping[str, str]) -> Answer:
         history = self._engine.get_execution_history(
             arn,
-            include_execution_data=query.get("IncludeExecutionData") == "true",
+            # Included unless told otherwise:
+            # https://docs.aws.amazon.com/lambda/latest/api/API_GetDurableExecutionHistory.html
+            include_execution_data=query.get("IncludeExecutionData") != "false",
             reverse_order=query.get("ReverseOrder") == "true",
             marker=query.get("Marker"),
             max_items=_page(query),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from jobctl.execution_history import ExecutionHistory
+from jobctl.execution_view import execution_as_data
 from tests.local.deployed_stack import DeployedStack, eventually, refusal
 
 pytestmark = pytest.mark.platform
@@ -70,6 +72,59 @@ def test_the_history_names_every_step(deployed: DeployedStack) -> None:
     started = [event["Name"] for event in events if event["EventType"] == "StepStarted"]
     assert started == ["step-0", "step-1"]
     assert {"ExecutionStarted", "ExecutionSucceeded"} <= {event["EventType"] for event in events}
+
+
+def test_a_history_has_its_data_unless_it_is_left_out(deployed: DeployedStack) -> None:
+    arn = deployed.start("Steps", {"steps": 1})
+    deployed.wait(arn)
+    history = deployed.lambda_.get_durable_execution_history
+
+    whole = history(DurableExecutionArn=arn)["Events"]
+    bare = history(DurableExecutionArn=arn, IncludeExecutionData=False)["Events"]
+
+    results = [
+        [
+            event["StepSucceededDetails"]["Result"].get("Payload")
+            for event in events
+            if event["EventType"] == "StepSucceeded"
+        ]
+        for events in (whole, bare)
+    ]
+    assert results == [["1"], [None]]
+
+
+@pytest.mark.parametrize("target", ["StepsAlias", "Echo"])
+def test_the_history_of_a_parent_leads_to_its_durable_child(
+    deployed: DeployedStack, target: str
+) -> None:
+    function = deployed.outputs[target]
+    arn = deployed.start("Parent", {"target": function, "payload": {"steps": 1}})
+    deployed.wait(arn)
+
+    events = deployed.lambda_.get_durable_execution_history(DurableExecutionArn=arn)["Events"]
+
+    [started] = [event for event in events if event["EventType"] == "ChainedInvokeStarted"]
+    details = started["ChainedInvokeStartedDetails"]
+    assert started["Name"] == "child"
+    assert details["FunctionName"] == function
+    assert ("DurableExecutionArn" in details) == (target == "StepsAlias")
+    assert "ChainedInvokeSucceeded" in [event["EventType"] for event in events]
+    if target == "StepsAlias":
+        child = deployed.wait(details["DurableExecutionArn"])
+        assert child["FunctionArn"] == f"{function.removesuffix(':live')}:1"
+
+
+def test_jobctl_draws_a_parent_with_its_durable_child(deployed: DeployedStack) -> None:
+    target = deployed.outputs["StepsAlias"]
+    arn = deployed.start("Parent", {"target": target, "payload": {"steps": 1, "fail": "no"}})
+    deployed.wait(arn)
+
+    tree = execution_as_data(ExecutionHistory(deployed.lambda_).read(arn))
+
+    [invoked] = tree["operations"]
+    assert (invoked["name"], invoked["kind"], invoked["error"]) == ("child", "invoke", "value")
+    assert [operation["name"] for operation in invoked["child"]["operations"]] == ["step-0"]
+    assert (invoked["child"]["status"], invoked["child"]["error"]) == ("failed", "value")
 
 
 def test_a_list_is_filtered_by_name_status_version_and_time(deployed: DeployedStack) -> None:
