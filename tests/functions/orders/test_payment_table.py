@@ -25,6 +25,7 @@ from functions.orders.payments import (
 from functions.shared.errors import PermanentError
 from tests.functions.orders.services_kit import Fault, FaultKind
 from tests.functions.orders.shop import CUSTOMER, EUROS, Shop
+from tests.functions.orders.tables import PAYMENTS
 
 FIRST = OrderRun("order-1", 1)
 SECOND = OrderRun("order-1", 2)
@@ -73,6 +74,15 @@ def answer(call: Callable[[], Any]) -> Any:
         return call()
     except PermanentError as error:
         return type(error)
+
+
+def block(bank: Shop) -> None:
+    bank.client.update_item(
+        TableName=PAYMENTS,
+        Key={"pk": {"S": f"ACCOUNT#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}},
+        UpdateExpression="SET is_blocked = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
 
 
 def prepare(payments: Payments, history: tuple[str, ...]) -> None:
@@ -325,12 +335,7 @@ def test_a_declined_order_can_be_paid_once_there_is_money(shop: Shop) -> None:
 @pytest.mark.parametrize(("do", "undo"), [("authorize", "void"), ("charge", "refund")])
 def test_money_goes_back_to_a_blocked_account(bank: Shop, do: str, undo: str) -> None:
     CALLS[do](bank.payment_table, FIRST)
-    bank.client.update_item(
-        TableName="payments",
-        Key={"pk": {"S": f"ACCOUNT#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}},
-        UpdateExpression="SET is_blocked = :yes",
-        ExpressionAttributeValues={":yes": {"BOOL": True}},
-    )
+    block(bank)
 
     assert CALLS[undo](bank.payment_table, FIRST) is True
     assert bank.snapshot().accounts == {CUSTOMER: OPENING}
@@ -339,7 +344,7 @@ def test_money_goes_back_to_a_blocked_account(bank: Shop, do: str, undo: str) ->
 def test_money_stays_where_it_is_when_its_account_is_gone(bank: Shop) -> None:
     bank.payment_table.charge(FIRST, CUSTOMER, MONEY)
     bank.client.delete_item(
-        TableName="payments", Key={"pk": {"S": f"ACCOUNT#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}}
+        TableName=PAYMENTS, Key={"pk": {"S": f"ACCOUNT#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}}
     )
 
     with pytest.raises(PaymentStateError, match="gone"):
@@ -360,7 +365,7 @@ class Interfered(PaymentTable):
     """Somebody acts each time after a payment was read, and before it is written."""
 
     def __init__(self, bank: Shop, interfere: Callable[[], object], *, times: int = 1) -> None:
-        super().__init__(bank.client, "payments")
+        super().__init__(bank.client, PAYMENTS)
         self._interfere = interfere
         self._times = times
 
@@ -402,6 +407,51 @@ def test_a_decline_gives_way_to_a_charge_that_went_through_meanwhile(bank: Shop)
     interfered = Interfered(bank, lambda: bank.payment_table.charge(FIRST, CUSTOMER, money))
 
     assert interfered.charge(FIRST, CUSTOMER, money).status is PaymentStatus.CAPTURED
+
+
+class Overtaken(Interfered):
+    """Somebody acts even later: once the account was found to hold enough."""
+
+    def _refusal(self, transfer: Transfer | None) -> PermanentError | None:
+        return PaymentTable._refusal(self, transfer)
+
+    def _writes(self, *args: Any) -> Any:
+        if self._times:
+            self._times -= 1
+            self._interfere()
+        return super()._writes(*args)
+
+
+def test_money_that_another_order_was_faster_to_spend_is_not_spent_again(bank: Shop) -> None:
+    other = OrderRun("order-2", 1)
+    overtaken = Overtaken(
+        bank, lambda: bank.payment_table.charge(other, CUSTOMER, Money(700, EUROS))
+    )
+
+    with pytest.raises(PaymentDeclinedError, match="not enough money"):
+        overtaken.charge(FIRST, CUSTOMER, MONEY)
+
+    assert bank.snapshot().accounts == {CUSTOMER: 300}
+    bank.check_invariants()
+
+
+def test_an_account_that_is_blocked_at_the_last_moment_is_not_charged(bank: Shop) -> None:
+    overtaken = Overtaken(bank, lambda: block(bank))
+
+    with pytest.raises(PaymentDeclinedError, match="blocked"):
+        overtaken.charge(FIRST, CUSTOMER, MONEY)
+
+
+def test_the_ledger_alone_keeps_a_movement_from_happening_twice(bank: Shop) -> None:
+    bank.payment_table.charge(FIRST, CUSTOMER, MONEY)
+    bank.client.delete_item(
+        TableName=PAYMENTS, Key={"pk": {"S": "PAYMENT#order-1"}, "sk": {"S": "PAYMENT"}}
+    )
+
+    with pytest.raises(PaymentContendedError):
+        bank.payment_table.charge(FIRST, CUSTOMER, MONEY)
+
+    assert bank.snapshot().accounts == {CUSTOMER: 600}
 
 
 def test_who_is_overtaken_again_and_again_is_told_to_ask_later(bank: Shop) -> None:
