@@ -11,10 +11,9 @@ from tests.bench.assemblies import REPOSITORY
 from tests.bench.figure import Figure
 
 ROUNDS = 5
-# An empty app is mostly the import of aws_cdk: 1.3 s without bytecode, where 1.6 is in reach, and
-# 0.4 s with the bytecode that `make setup` compiles. The same stacks then weigh more against it,
-# though all of it takes less time.
-MAX_RATIO = 2.2
+# An empty app is mostly the import of aws_cdk, which is quick with the bytecode that `make setup`
+# compiles; so all stacks weigh more against it than without, though they take less time.
+MAX_RATIO = 3.0
 
 EMPTY_APP = "import aws_cdk; app = aws_cdk.App(); aws_cdk.Stack(app, 'Empty'); app.synth()"
 
@@ -50,7 +49,7 @@ def synthesis_figures(scratch: Path) -> Iterator[Figure]:
             empty.append(pair[1])
     yield Figure(
         name="P7",
-        what="cdk synth of the first three stacks ÷ cdk synth of an empty app",
+        what="cdk synth of all stacks ÷ cdk synth of an empty app",
         value=statistics.median(a / b for a, b in zip(ours, empty, strict=True)),
         goal=MAX_RATIO,
         note=f"{statistics.median(ours):.1f} s here",
