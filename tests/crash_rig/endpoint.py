@@ -1,8 +1,9 @@
 """The AWS that the rig's processes see: DynamoDB out of moto, and Lambda's Invoke."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -11,7 +12,9 @@ from urllib.parse import unquote
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
+from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.dynamodb.responses import DynamoHandler
 
 # A function's name and event to its answer and whether that is an error.
 Invoke = Callable[[str, bytes], tuple[bytes, bool]]
@@ -51,9 +54,6 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, invoke: Invoke) -> None:
         self.invoke = invoke
-        # Moto's tables are plain dictionaries: one call at a time, as if each were atomic,
-        # which in DynamoDB it is.
-        self.moto_lock = threading.Lock()
         self.moto = BotocoreStubber()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -78,8 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in self.headers.items():
             headers[name] = value
         request = AWSPreparedRequest("POST", _MOTO_URL, headers, body, stream_output=False)
-        with self.server.moto_lock:
-            response = self.server.moto.process_request(request)
+        response = self.server.moto.process_request(request)
         if response is None:
             raise RuntimeError("moto knows no DynamoDB")
         status, answer_headers, answer = response
@@ -108,6 +107,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: the rig's own closing line counts the calls."""
+
+
+@contextlib.contextmanager
+def atomic_dynamodb() -> Iterator[None]:
+    """Moto, one call at a time: its tables are dictionaries, and its transactions come in parts."""
+    lock = threading.Lock()
+    call_action = DynamoHandler.call_action
+
+    def call_alone(handler: DynamoHandler) -> Any:
+        with lock:
+            return call_action(handler)
+
+    DynamoHandler.call_action = call_alone  # type: ignore[method-assign]
+    try:
+        with mock_aws():
+            yield
+    finally:
+        DynamoHandler.call_action = call_action  # type: ignore[method-assign]
 
 
 def error_body(kind: str, message: str) -> bytes:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from functions.orders.order_run import OrderRun
 from functions.shared import names
@@ -17,6 +17,9 @@ from tests.crash_rig.passages import Death
 from tests.crash_rig.rig import ITEM_TABLES, JOB_TABLE, Ended, Function, Rig
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.orders.shop import EUROS, Shop
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
 FUNCTIONS = {
     "order-transaction": Function("functions.orders.order_transaction.handler"),
@@ -146,9 +149,9 @@ class Orders:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self.client = rig.client
-        self._rows = Rows.create(self.client, JOB_TABLE)
-        self._shop = Shop.open(self.client)
+        self._shop = Shop.open()
+        self._client = self._shop.client
+        self._rows = Rows.create(self._client, JOB_TABLE)
 
     def run(self, scenario: Scenario, order_id: str, death: Death) -> tuple[Ended, Trace]:
         """One order among others, from its placing to its end, with a death on its way."""
@@ -167,7 +170,7 @@ class Orders:
         return [
             item
             for table in ITEM_TABLES.values()
-            for item in self.client.scan(TableName=table)["Items"]
+            for item in self._client.scan(TableName=table)["Items"]
         ]
 
     def forget_customer(self, order_id: str) -> None:
@@ -203,10 +206,17 @@ class Orders:
         """
         found: list[dict[str, Any]] = []
         for table in ITEM_TABLES.values():
-            for item in self.client.scan(TableName=table)["Items"]:
-                if order_id in json.dumps(item):
-                    found.append(dict(item))
-                    key = {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)}
-                    self.client.delete_item(TableName=table, Key=key)
+            own = [
+                dict(item)
+                for item in self._client.scan(TableName=table)["Items"]
+                if order_id in json.dumps(item)
+            ]
+            keys = [
+                {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)} for item in own
+            ]
+            deletes: list[WriteRequestTypeDef] = [{"DeleteRequest": {"Key": key}} for key in keys]
+            if deletes:
+                self._client.batch_write_item(RequestItems={table: deletes})
+            found += own
         found.sort(key=lambda item: (item[names.ITEM_KEY]["S"], item[names.ITEM_SORT_KEY]["S"]))
         return found

@@ -16,9 +16,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import psutil
 from aws_durable_execution_sdk_python_testing.child_dispatcher import FunctionConfigs
 from aws_durable_execution_sdk_python_testing.execution import Execution
@@ -26,14 +25,10 @@ from aws_durable_execution_sdk_python_testing.executor import Executor
 from aws_durable_execution_sdk_python_testing.model import StartDurableExecutionInput
 from aws_durable_execution_sdk_python_testing.runner import WebRunner, WebRunnerConfig
 from aws_durable_execution_sdk_python_testing.web.server import WebServiceConfig
-from moto.dynamodb.models import dynamodb_backends
 
 from functions.shared import names
-from tests.crash_rig.endpoint import Endpoint, error_body
+from tests.crash_rig.endpoint import Endpoint, atomic_dynamodb, error_body
 from tests.crash_rig.passages import Death, Moment, Passages
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 PROJECT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
@@ -129,12 +124,6 @@ class Rig:
     folder: Path
     _runs: dict[str, Run] = field(default_factory=dict)
     _executor: Executor | None = None
-    endpoint: str = ""
-
-    @property
-    def client(self) -> "DynamoDBClient":
-        """The processes' DynamoDB, as a test sees it."""
-        return boto3.client("dynamodb", region_name=REGION, endpoint_url=self.endpoint)
 
     def run(self, function: str, job_id: str, death: Death | None = None) -> Ended:
         """Run the job's first attempt to its end, one of its processes dying on the way.
@@ -204,10 +193,9 @@ def running_rig(functions: Mapping[str, Function], folder: Path) -> Iterator[Rig
     """A rig for *functions* by name; no process outlives it."""
     # The path of a socket may have 107 characters, which a test's own folder often exceeds.
     rig = Rig(address=f"/tmp/crash-rig-{os.getpid()}-{time.monotonic_ns()}", folder=folder)  # noqa: S108
-    dynamodb_backends.reset()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(atomic_dynamodb())
         endpoint = stack.enter_context(Endpoint(rig.invoke))
-        rig.endpoint = endpoint.url
         runner = stack.enter_context(_serving(functions, endpoint))
         rig._executor = runner._executor
         assert runner._server is not None

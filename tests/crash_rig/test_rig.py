@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
 
@@ -28,8 +29,9 @@ class Counted:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self._rows = Rows.create(rig.client, JOB_TABLE)
-        rig.client.create_table(
+        self._client = boto3.client("dynamodb")
+        self._rows = Rows.create(self._client, JOB_TABLE)
+        self._client.create_table(
             TableName=COUNTERS,
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[
@@ -48,7 +50,7 @@ class Counted:
 
     def times(self, job_id: str) -> int:
         key = {names.ITEM_KEY: {"S": f"COUNTER#{job_id}"}, names.ITEM_SORT_KEY: {"S": "COUNTER"}}
-        item = self._rig.client.get_item(TableName=COUNTERS, Key=key)["Item"]
+        item = self._client.get_item(TableName=COUNTERS, Key=key)["Item"]
         return int(item["times"]["N"])
 
     def status(self, job_id: str) -> str:
