@@ -1,12 +1,23 @@
 """What README.md and docs/ tell a person to type or to open must be there."""
 
+import json
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 from typer.testing import CliRunner
 
+from functions.orders.customer_table import CustomerTable
+from functions.orders.inventory_table import InventoryTable
+from functions.orders.order import Order
+from functions.orders.order_run import OrderRun
+from functions.orders.payment_table import PaymentTable
+from functions.shared import names
 from jobctl import cli
 
 REPOSITORY = Path(__file__).parents[1]
@@ -72,3 +83,58 @@ def test_every_failure_mode_is_proven_by_tests_that_exist() -> None:
         proofs = re.findall(r"`(tests/[\w/.]+)`", row)
         assert proofs, number
         assert not [proof for proof in proofs if not (REPOSITORY / proof).exists()], number
+
+
+ORDER = re.compile(r"""submit order-\S+ --payload '(\{.*?\})'""")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_order_that_is_shown_is_one(page: Path) -> None:
+    for payload in ORDER.findall(page.read_text(encoding="utf-8")):
+        Order.from_payload(json.loads(payload))
+
+
+def boto3_call(command: str) -> tuple[str, dict[str, Any]]:
+    """The operation that a line of `aws dynamodb` asks for, and the table's output among it."""
+    [_, _, operation, *words] = shlex.split(re.sub(r'"\$\(table (\w+)\)"', r"\1", command))
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    arguments = {
+        "".join(map(str.title, option.removeprefix("--").split("-"))): (
+            json.loads(value) if value.startswith("{") else value
+        )
+        for option, value in options.items()
+    }
+    return operation.replace("-", "_"), arguments
+
+
+@mock_aws
+def test_an_account_is_made_ready_for_orders_by_the_commands_that_are_shown() -> None:
+    page = REPOSITORY / "docs" / "orders.md"
+    [payload, *_] = ORDER.findall(page.read_text(encoding="utf-8"))
+    order = Order.from_payload(json.loads(payload))
+    dynamodb = boto3.client("dynamodb")
+    for table in ("Customer", "Payment", "Inventory"):
+        dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
+                {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)
+            ],
+        )
+
+    for command in commands(page):
+        if command.startswith("aws dynamodb "):
+            operation, arguments = boto3_call(command)
+            getattr(dynamodb, operation)(**arguments)
+
+    run = OrderRun("order-1", 1)
+    CustomerTable(dynamodb, "Customer").validate(order.customer_id)
+    PaymentTable(dynamodb, "Payment").charge(run, order.customer_id, order.total)
+    inventory = InventoryTable(dynamodb, "Inventory")
+    inventory.reserve(run, order.items, datetime.now(UTC))
+    inventory.commit(run)
