@@ -120,11 +120,7 @@ class DeployedJobs:
         dispatch: Literal["direct"] | None = None,
     ) -> None:
         """Submit an order of one piece."""
-        payload = {
-            "customer_id": customer,
-            "currency": CURRENCY,
-            "items": [{"sku": sku, "quantity": 1, "unit_price": 250}],
-        }
+        payload = an_order(customer=customer, sku=sku)
         self.jobs.submit(job_type, payload, job_id=job_id, dispatch=dispatch)
 
     def submit_later(self, job_id: str, *, seconds: float) -> None:
@@ -309,6 +305,15 @@ def mail(job_id: str, *, to: str = SIMULATOR, **fields: Any) -> dict[str, Any]:
         "subject": f"Job {job_id}",
         "text": "Sent end to end.",
     } | fields
+
+
+def an_order(*, customer: str = RICH, sku: str = "tea") -> dict[str, Any]:
+    """The payload of an order of one piece."""
+    return {
+        "customer_id": customer,
+        "currency": CURRENCY,
+        "items": [{"sku": sku, "quantity": 1, "unit_price": 250}],
+    }
 
 
 def eventually(

@@ -12,7 +12,7 @@ from functions.orders.order import OrderItem
 from functions.orders.order_run import OrderRun
 from functions.shared.job import Job, JobStatus
 from local.shop import POOR, Shop
-from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs, Faults, eventually
+from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs, Faults, an_order, eventually
 
 pytestmark = pytest.mark.platform
 
@@ -105,7 +105,7 @@ def test_of_two_executions_of_one_order_one_works_and_the_other_ends_without_eff
     deployed.submit_order(job_type, order_id, dispatch="direct")
 
     def start(name: str) -> dict[str, Any]:
-        event = {"job_id": order_id, "job_type": job_type, "attempt": 1}
+        event = {"job_id": order_id, "job_type": job_type, "payload": an_order()}
         answer = deployed.lambda_.invoke(
             FunctionName=deployed.alias_arn_of(job_type),
             InvocationType="Event",
