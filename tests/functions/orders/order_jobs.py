@@ -214,13 +214,20 @@ class CrashMatrix:
         self.jobs.shop.check_invariants()
         return ran, list(self.points.passages)
 
-    def wrong_runs(self, *faults: Fault) -> dict[str, Any]:
-        """What went otherwise than in an undisturbed run, by the point of death."""
+    def wrong_runs(self, *faults: Fault, since: str | None = None) -> dict[str, Any]:
+        """What went otherwise than in an undisturbed run, by the point of death.
+
+        With *since* only from that place on: what comes before is the same with and without faults.
+        """
         baseline, passages = self.undisturbed(*faults)
+        places = [passage.place for passage in passages]
+        first = 0 if since is None else places.index(since)
         # Hundreds of deaths are logged with their traces; writing them takes longer than dying.
         logging.disable()
         try:
-            return wrong_runs(self.points, passages, baseline, lambda: self._run(*faults))
+            return wrong_runs(
+                self.points, passages, baseline, lambda: self._run(*faults), first=first
+            )
         finally:
             logging.disable(logging.NOTSET)
 
