@@ -1,5 +1,6 @@
 """What the job table promises beyond the life of one job: reading, listing, forgetting."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,6 +122,40 @@ def test_only_a_badly_ended_job_can_be_retried(rows: Rows, jobs: JobTable, statu
 
     with pytest.raises(JobNotRetryableError, match="job-1"):
         jobs.retry("job-1", NOW)
+
+
+def test_what_a_failed_job_undid_is_in_its_row(rows: Rows, jobs: JobTable) -> None:
+    undone = ("charge refunded", "stock released")
+    rows.submit(any_job())
+    error = replace(ERROR, undone=undone)
+    jobs.end("job-1", 1, JobStatus.FAILED, error, NOW, execution_arn="arn:a")
+
+    assert rows.get()["error"]["undone"] == list(undone)
+    job = jobs.get("job-1", now=NOW)
+    assert job is not None
+    assert job.error == error
+
+
+def test_a_row_whose_error_tells_more_than_this_version_knows_is_read(
+    rows: Rows, jobs: JobTable
+) -> None:
+    rows.submit(any_job())
+    rows.client.update_item(
+        TableName=rows.table_name,
+        Key={"job_id": {"S": "job-1"}},
+        UpdateExpression="SET #error = :error",
+        ExpressionAttributeNames={"#error": "error"},
+        ExpressionAttributeValues={
+            ":error": {
+                "M": {"type": {"S": "x"}, "message": {"S": "y"}, "since_tomorrow": {"S": "z"}}
+            }
+        },
+    )
+
+    job = jobs.get("job-1", now=NOW)
+
+    assert job is not None
+    assert job.error == JobError("x", "y")
 
 
 def test_completed_is_no_way_to_end_badly(rows: Rows, jobs: JobTable) -> None:
