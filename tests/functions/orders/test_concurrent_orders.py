@@ -4,15 +4,17 @@ Each order ends wholly done or wholly undone, whatever the others do at the same
 an undo itself was made to give up may something be left, and then the job says so.
 """
 
+import contextlib
 import json
 import logging
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -35,13 +37,19 @@ from tests.functions.orders.shop import (
     any_payload,
 )
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 WORKFLOWS = (TRANSACTION, PROCESSING, ORCHESTRATION)
 # All workflows share one module in this process, so their jobs are of one type.
 JOB_TYPE = "any-order"
 PIECE_PRICE = 1_250
 CUSTOMERS = ("ann", "bob", "eve")
 MAX_ORDERS = 6
+REST_SECONDS = 0.001
 
+# Where something is there to be undone.
+LATE_DOES = ("create", "commit", "capture")
 DOES = ("reserve", "commit", "authorize", "capture", "charge", "create", "find")
 UNDOES = ("release", "void", "refund", "cancel")
 # What a retry may mend, and what it surely does not.
@@ -99,8 +107,11 @@ placed_orders = st.builds(
         st.sampled_from((MUG, KETTLE)), st.integers(min_value=1, max_value=3), min_size=1
     ),
     faults=st.lists(
-        _faults(DOES + UNDOES, PASSING) | _faults(DOES, LASTING) | _faults(UNDOES, LASTING),
-        max_size=3,
+        _faults(DOES, PASSING)
+        | _faults(LATE_DOES, LASTING)
+        | _faults(UNDOES, PASSING)
+        | _faults(UNDOES, LASTING),
+        max_size=2,
     ).map(tuple),
 )
 
@@ -108,18 +119,19 @@ days = st.builds(
     Day,
     stock=st.fixed_dictionaries(
         {
-            (MUG, BERLIN): st.integers(min_value=0, max_value=4),
-            (MUG, PORTO): st.integers(min_value=1, max_value=4),
-            (KETTLE, PORTO): st.integers(min_value=1, max_value=2),
+            (MUG, BERLIN): st.sampled_from((8, 3, 0)),
+            (MUG, PORTO): st.sampled_from((8, 1)),
+            (KETTLE, PORTO): st.sampled_from((8, 2, 1)),
         }
     ),
+    # Enough for all of a customer's orders, for one or two of them, for none.
     money=st.fixed_dictionaries(
         {
-            customer_id: st.integers(min_value=0, max_value=8).map(PIECE_PRICE.__mul__)
+            customer_id: st.sampled_from((100, 100, 5, 0)).map(PIECE_PRICE.__mul__)
             for customer_id in CUSTOMERS
         }
     ),
-    orders=st.lists(placed_orders, min_size=2, max_size=MAX_ORDERS).map(tuple),
+    orders=st.lists(placed_orders, min_size=3, max_size=MAX_ORDERS).map(tuple),
 )
 
 
@@ -176,6 +188,35 @@ def _execute(order_id: str, order: PlacedOrder) -> None:
     execute(order.workflow.handler, start, callees=order.workflow.callees, timeout=60)
 
 
+def _restless(client: "DynamoDBClient") -> Callable[..., Any]:
+    """Its calls, each followed by a rest, in which the other orders come in between."""
+    call: Callable[..., Any] = client._make_api_call  # type: ignore[attr-defined]
+
+    def call_and_rest(*args: Any) -> Any:
+        try:
+            return call(*args)
+        finally:
+            time.sleep(REST_SECONDS)
+
+    return call_and_rest
+
+
+def _meeting(client: "DynamoDBClient", operation: str, parties: int) -> Callable[..., Any]:
+    """Its calls; after the first of *operation* each order waits until all have made theirs."""
+    call: Callable[..., Any] = client._make_api_call  # type: ignore[attr-defined]
+    barrier = threading.Barrier(parties)
+
+    def call_and_meet(name: str, params: dict[str, Any]) -> Any:
+        answer = call(name, params)
+        if name == operation:
+            # Whoever asks again is not waited for.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                barrier.wait(timeout=2)
+        return answer
+
+    return call_and_meet
+
+
 def _ending(row: dict[str, Any]) -> str:
     if row["status"] == "completed":
         outcome: str = json.loads(row["result"])["outcome"]
@@ -195,6 +236,7 @@ def busy_shop(open_shop: Shop, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(job_function, "settings", replace(job_function.settings, job_type=JOB_TYPE))
     # Failing on purpose is logged with its trace, which takes longer than failing.
     logging.disable()
+    monkeypatch.setattr(open_shop.client, "_make_api_call", _restless(open_shop.client))
     yield BusyShop(open_shop, rows, Counter())
     logging.disable(logging.NOTSET)
     open_shop.clear()
@@ -220,7 +262,7 @@ def test_orders_at_once_are_each_wholly_done_or_wholly_undone(
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.job_type)
 def test_of_orders_for_the_last_piece_exactly_one_gets_it(
-    workflow: Workflow, busy_shop: BusyShop
+    workflow: Workflow, busy_shop: BusyShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = [other for other in WORKFLOWS if other is not workflow]
     orders = tuple(
@@ -228,6 +270,9 @@ def test_of_orders_for_the_last_piece_exactly_one_gets_it(
         for each, customer_id in zip([workflow, workflow, *others], "abcd", strict=True)
     )
     day = Day({(KETTLE, PORTO): 1}, dict.fromkeys("abcd", PIECE_PRICE), orders)
+    # All have seen the last piece before anybody takes it.
+    client = busy_shop.shop.client
+    monkeypatch.setattr(client, "_make_api_call", _meeting(client, "Query", len(orders)))
 
     rows = busy_shop.spend(day)
 
