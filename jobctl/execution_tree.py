@@ -70,6 +70,7 @@ class Event:
     name: str | None = None
     sub_type: str | None = None
     error_type: str | None = None
+    error_message: str | None = None
     attempt: int = 0
     will_be_repeated: bool = False
     function: str | None = None
@@ -94,6 +95,7 @@ class Event:
             name=answer.get("Name"),
             sub_type=answer.get("SubType"),
             error_type=error.get("ErrorType"),
+            error_message=error.get("ErrorMessage"),
             attempt=retry.get("CurrentAttempt") or 0,
             will_be_repeated=bool(retry.get("NextAttemptDelaySeconds")),
             function=details.get("FunctionName"),
@@ -309,7 +311,7 @@ def _error(events: Sequence[Event]) -> str | None:
     """The code of what went wrong last."""
     for event in reversed(events):
         if event.error_type:
-            return _shown(error_code(event.error_type))
+            return _shown(error_code(event.error_type, event.error_message))
     return None
 
 

@@ -111,4 +111,5 @@ def _error_of_execution(execution: Execution | None) -> JobError | None:
         return JobError("execution_stopped", execution.error_message or "")
     if execution.error_type is None and execution.error_message is None:
         return None
-    return JobError(error_code(execution.error_type or "unknown"), execution.error_message or "")
+    message = execution.error_message or ""
+    return JobError(error_code(execution.error_type or "unknown", message), message)

@@ -164,7 +164,7 @@ def reason(ended: StatusEvent, execution: "GetDurableExecutionResponseTypeDef") 
     """Why it ended: what the execution says, or what the status means."""
     told = execution.get("Error", {})
     message = told.get("ErrorMessage") or _MEANINGS[ended.ending]
-    code = error_code(told.get("ErrorType", "")) if ended.ending == "FAILED" else ""
+    code = error_code(told.get("ErrorType", ""), message) if ended.ending == "FAILED" else ""
     return JobError(
         type=code or f"execution_{ended.ending.lower()}",
         message=cut(redact_text(message), MAX_ERROR_MESSAGE_BYTES),

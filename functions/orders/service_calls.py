@@ -19,7 +19,7 @@ from functions.orders.saga import Undo
 from functions.orders.service_errors import is_last_word
 from functions.shared import names
 
-# Seconds, as long as the steps' own retries: two minutes to do, half an hour to undo. Not spread
+# Seconds: a minute to do, half an hour to undo, as long as the steps' own retries. Not spread
 # at random: a replay must not decide anew.
 BRIEFLY = (2, 4, 8, 16, 32)
 PATIENTLY = (2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300)

@@ -65,5 +65,5 @@ def revive(error_type: str, message: str | None) -> Exception:
     """The error that a durable step failed with, of its own class again."""
     kind = LAST_WORDS.get(error_type.rpartition(".")[2])
     if kind is None:
-        return ServiceFailedError(f"{error_code(error_type)}: {message}")
+        return ServiceFailedError(f"{error_code(error_type, message)}: {message}")
     return kind(message)

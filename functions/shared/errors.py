@@ -43,13 +43,21 @@ _SUFFIX = re.compile(r"(Error|Exception)$")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def error_code(error_type: str) -> str:
+# botocore raises one class for nearly every refusal of AWS; which one it was, the message says.
+_REFUSED_BY_AWS = "ClientError"
+_AWS_CODE = re.compile(r"An error occurred \((?P<code>[A-Za-z0-9.]+)\)")
+
+
+def error_code(error_type: str, message: str | None = None) -> str:
     """The code of an exception's name.
 
     `functions.jobs.send_email.MailRejectedError` becomes `mail_rejected`; what is
-    a code already stays as it is.
+    a code already stays as it is. For botocore's `ClientError` it is AWS's own code, from the
+    *message*: `access_denied`.
     """
     name = error_type.rpartition(".")[2]
+    if name == _REFUSED_BY_AWS and (found := _AWS_CODE.match(message or "")):
+        name = found["code"].rpartition(".")[2]
     bare = _SUFFIX.sub("", name) or name
     return _HUMP.sub("_", bare).lower()
 

@@ -22,8 +22,8 @@ def code_of(error: BaseException) -> str:
     An error that left a step has lost its class; the SDK keeps the qualified name.
     """
     if isinstance(error, DurableOperationError | SerDesError):
-        return error_code(error.error_type)
-    return error_code(type(error).__name__)
+        return error_code(error.error_type, error.message)
+    return error_code(type(error).__name__, str(error))
 
 
 def describe(error: Exception, context: DurableContext) -> JobError:

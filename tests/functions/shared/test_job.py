@@ -119,3 +119,16 @@ def test_nothing_follows_completed_and_only_pending_follows_a_bad_end() -> None:
 )
 def test_an_errors_code_is_short(error_type: str, code: str) -> None:
     assert error_code(error_type) == code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("An error occurred (AccessDeniedException) when calling PutItem: no", "access_denied"),
+        ("An error occurred (AWS.NonExistentQueue) when calling SendMessage", "non_existent_queue"),
+        ("something else", "client"),
+        (None, "client"),
+    ],
+)
+def test_a_refusal_of_aws_has_the_code_that_aws_gave_it(message: str | None, code: str) -> None:
+    assert error_code("botocore.exceptions.ClientError", message) == code
