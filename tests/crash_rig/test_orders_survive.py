@@ -112,17 +112,21 @@ def survive(scenario: Scenario, orders: Orders) -> Tally:
     return Tally(len(deaths), sum(repeated for repeated, _ in endings), len(wrong))
 
 
-@pytest.mark.platform
+IN_MAKE_TEST = [TRANSACTION, TRANSACTION_UNDONE]
+IN_SOAK = [
+    PROCESSING,
+    PROCESSING_UNDONE,
+    PROCESSING_REJECTED,
+    ORCHESTRATION,
+    ORCHESTRATION_UNDONE,
+]
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
-        TRANSACTION,
-        TRANSACTION_UNDONE,
-        PROCESSING,
-        PROCESSING_UNDONE,
-        PROCESSING_REJECTED,
-        ORCHESTRATION,
-        ORCHESTRATION_UNDONE,
+        *(pytest.param(scenario, marks=pytest.mark.platform) for scenario in IN_MAKE_TEST),
+        *(pytest.param(scenario, marks=pytest.mark.soak) for scenario in IN_SOAK),
     ],
     ids=str,
 )

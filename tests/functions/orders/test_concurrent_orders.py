@@ -201,14 +201,14 @@ def _restless(client: "DynamoDBClient") -> Callable[..., Any]:
     return call_and_rest
 
 
-def _meeting(client: "DynamoDBClient", operation: str, parties: int) -> Callable[..., Any]:
-    """Its calls; after the first of *operation* each order waits until all have made theirs."""
+def _meeting(client: "DynamoDBClient", read: str, parties: int) -> Callable[..., Any]:
+    """Its calls; whoever has read an item with *read* in its key waits until all have."""
     call: Callable[..., Any] = client._make_api_call  # type: ignore[attr-defined]
     barrier = threading.Barrier(parties)
 
     def call_and_meet(name: str, params: dict[str, Any]) -> Any:
         answer = call(name, params)
-        if name == operation:
+        if name in {"Query", "GetItem"} and f"'{read}#" in str(params):
             # Whoever asks again is not waited for.
             with contextlib.suppress(threading.BrokenBarrierError):
                 barrier.wait(timeout=2)
@@ -272,12 +272,29 @@ def test_of_orders_for_the_last_piece_exactly_one_gets_it(
     day = Day({(KETTLE, PORTO): 1}, dict.fromkeys("abcd", PIECE_PRICE), orders)
     # All have seen the last piece before anybody takes it.
     client = busy_shop.shop.client
-    monkeypatch.setattr(client, "_make_api_call", _meeting(client, "Query", len(orders)))
+    monkeypatch.setattr(client, "_make_api_call", _meeting(client, "SKU", len(orders)))
 
     rows = busy_shop.spend(day)
 
     busy_shop.audit(day, rows)
     assert busy_shop.endings == {"fulfilled": 1, "out_of_stock": 3}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.job_type)
+def test_of_orders_for_the_last_money_exactly_one_is_paid(
+    workflow: Workflow, busy_shop: BusyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [other for other in WORKFLOWS if other is not workflow]
+    orders = tuple(PlacedOrder(each, "ann", {KETTLE: 1}) for each in (workflow, workflow, *others))
+    day = Day({(KETTLE, PORTO): 4}, {"ann": PIECE_PRICE}, orders)
+    # All have seen that there is enough before anybody takes it.
+    client = busy_shop.shop.client
+    monkeypatch.setattr(client, "_make_api_call", _meeting(client, "ACCOUNT", len(orders)))
+
+    rows = busy_shop.spend(day)
+
+    busy_shop.audit(day, rows)
+    assert busy_shop.endings == {"fulfilled": 1, "payment_declined": 3}
 
 
 @pytest.mark.soak
