@@ -178,7 +178,7 @@ def test_a_durable_child_that_gave_up_says_why(shop: Shop) -> None:
 
     assert len(shop.payments.calls) == 6
     assert ended.error_type == "functions.orders.service_errors.ServiceFailedError"
-    assert str(ended.result.error and ended.result.error.message).startswith("client: ")
+    assert str(ended.result.error and ended.result.error.message).startswith("internal_server: ")
 
 
 @pytest.mark.parametrize("handler", [process_payment.handler, create_shipment.handler])

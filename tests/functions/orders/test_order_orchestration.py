@@ -155,7 +155,7 @@ def test_a_child_that_fails_for_good_leaves_everything_as_it_was(
     assert not ended.succeeded
     assert jobs.shop.snapshot() == before
     jobs.shop.check_invariants()
-    unheard = {FaultKind.SERVER_ERROR: "client", FaultKind.TIMEOUT_AFTER: "read_timeout"}
+    unheard = {FaultKind.SERVER_ERROR: "internal_server", FaultKind.TIMEOUT_AFTER: "read_timeout"}
     if kind is FaultKind.DECLINED:
         code = error_code(DECLINES[method].__name__)
     else:

@@ -162,7 +162,7 @@ def test_a_step_that_fails_for_good_leaves_everything_as_it_was(
     jobs.shop.check_invariants()
     codes = {
         FaultKind.DECLINED: error_code(DECLINES[method].__name__),
-        FaultKind.SERVER_ERROR: "client",
+        FaultKind.SERVER_ERROR: "internal_server",
         FaultKind.TIMEOUT_AFTER: "read_timeout",
     }
     error = jobs.row["error"]

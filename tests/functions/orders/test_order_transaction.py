@@ -109,7 +109,7 @@ def test_a_step_that_fails_for_good_leaves_everything_as_it_was(
     error = jobs.row["error"]
     codes = {
         FaultKind.DECLINED: error_code(DECLINES[method].__name__),
-        FaultKind.SERVER_ERROR: "client",
+        FaultKind.SERVER_ERROR: "internal_server",
         FaultKind.TIMEOUT_AFTER: "read_timeout",
     }
     assert (error["type"], error["step"]) == (codes[kind], STEPS[method])
