@@ -25,6 +25,7 @@ from aws_durable_execution_sdk_python_testing.executor import Executor
 from aws_durable_execution_sdk_python_testing.model import StartDurableExecutionInput
 from aws_durable_execution_sdk_python_testing.runner import WebRunner, WebRunnerConfig
 from aws_durable_execution_sdk_python_testing.web.server import WebServiceConfig
+from aws_durable_execution_sdk_python_testing.worker.status import InvocationState
 
 from functions.shared import names
 from tests.crash_rig.endpoint import Endpoint, atomic_dynamodb, error_body
@@ -35,6 +36,7 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 # A case takes a second; on a machine that is busy with other things, it may take many.
 PATIENCE_SECONDS = 180.0
+NUDGE_SECONDS = 5.0
 
 JOB_TABLE = "jobs"
 ITEM_TABLES = {
@@ -151,11 +153,34 @@ class Rig:
         )
         arn = started.execution_arn
         assert arn is not None
-        has_ended = self._executor.wait_until_complete(arn, PATIENCE_SECONDS)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        has_ended = False
+        while not has_ended and time.monotonic() < deadline:
+            has_ended = self._executor.wait_until_complete(arn, NUDGE_SECONDS)
+            if not has_ended:
+                self._nudge(job_id)
         execution = self._executor.get_execution(arn)
         operations = [(each.name, each.status.value) for each in execution.operations]
         assert has_ended, f"{job_id} has not ended: {run}, {run.passages.read()}, {operations}"
         return Ended(execution, run.passages.read(), run.deaths, run.invocations)
+
+    def _nudge(self, job_id: str) -> None:
+        """Invoke what waits for nothing any more and was forgotten.
+
+        A wait whose time is skipped can be over before the function that began it has returned;
+        the testing server (1.4.0) then takes it for seen by that function, once in some hundred
+        runs, and invokes nobody. An invocation too many is harmless, here as in Lambda.
+        """
+        assert self._executor is not None
+        for execution in self._executor._store.list_all():
+            arn = execution.durable_execution_arn
+            if (
+                job_id in (execution.start_input.input or "")
+                and not execution.is_complete
+                and not execution.has_pending_operations(execution)
+                and self._executor._invocation_gate(arn) is InvocationState.PRE_INVOKE
+            ):
+                self._executor._invoke_execution(arn)
 
     def invoke(self, function: str, event: bytes) -> tuple[bytes, bool]:
         """One invocation in a process of its own; what it answers, and whether that is an error."""
