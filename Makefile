@@ -6,13 +6,16 @@ STAGE ?= dev
 PY := .venv/bin/python
 UV := .venv/bin/uv
 CDK := bin/with-node node_modules/.bin/cdk
+PYTEST := CDK_VALIDATION=false bin/with-node $(PY) -m pytest
+# On two cores; what shares a platform stays together (tests/conftest.py).
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
 
 # jsii and boto3 start five times faster with bytecode, and nothing here wants Docker.
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-.PHONY: help setup run up test unit unit-functions unit-stacks soak bench check format snapshot synth deploy destroy redrive-alerts lock clean
+.PHONY: help setup run up test unit unit-stacks soak bench check format snapshot synth deploy destroy redrive-alerts lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,19 +50,16 @@ up: setup ## the same platform, left running until Ctrl-C
 	@bin/with-node $(PY) -m local up --deploy
 
 test: setup ## all tests, the end-to-end run included (15 minutes at most)
-	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m "not soak"
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not soak"
 
-unit: setup ## the unit and template tests only, side by side (a minute and a half)
-	@$(MAKE) --no-print-directory --output-sync --jobs 2 unit-functions unit-stacks
-
-unit-functions: setup
-	@bin/with-node $(PY) -m pytest -q -m "not soak and not platform" tests --ignore tests/stacks
+unit: setup ## the quick tests, of units and templates (a minute and a half)
+	@$(PYTEST) $(SIDE_BY_SIDE) -q -m "not soak and not platform and not matrix"
 
 unit-stacks: setup
-	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -q tests/stacks
+	@$(PYTEST) -q tests/stacks
 
 soak: setup ## what takes longer: every crash point on the platform, a thousand jobs
-	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest -m soak --capture=no
+	@$(PYTEST) -m soak --capture=no
 
 bench: setup ## figures, as ratios measured in one run
 	@bin/with-node $(PY) -m tests.bench
@@ -74,7 +74,7 @@ format: setup ## let the formatter have its way
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
 
 snapshot: setup ## accept the templates as they are now
-	@CDK_VALIDATION=false bin/with-node $(PY) -m pytest tests/stacks --snapshot-update
+	@$(PYTEST) tests/stacks --snapshot-update
 
 synth: setup ## write the templates of STAGE (dev) to cdk.out
 	@$(CDK) synth --quiet -c stage=$(STAGE)

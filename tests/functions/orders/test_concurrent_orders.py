@@ -37,6 +37,8 @@ from tests.functions.orders.shop import (
     any_payload,
 )
 
+pytestmark = pytest.mark.matrix
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 

@@ -195,10 +195,12 @@ def test_a_retry_that_fails_undoes_what_an_interrupted_attempt_left_behind(
             jobs.shop.check_invariants()
 
 
+@pytest.mark.matrix
 def test_killed_anywhere_an_order_ends_as_if_nothing_had_happened(jobs: OrderJobs) -> None:
     assert CrashMatrix(jobs).wrong_runs() == {}
 
 
+@pytest.mark.matrix
 def test_killed_anywhere_in_its_undoing_an_order_is_undone_once(jobs: OrderJobs) -> None:
     matrix = CrashMatrix(jobs)
 
