@@ -23,6 +23,10 @@ class OrderUndoneError(PermanentError):
     """The effect was undone by the same attempt; a late call must not bring it back."""
 
 
+class OrderConflictError(PermanentError):
+    """The order's id belongs to another order; nothing was done, and nothing is there to undo."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRun:
     """One attempt at one order; the order has its job's id."""

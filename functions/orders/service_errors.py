@@ -20,7 +20,7 @@ from functions.orders.inventory import (
     ReservationMissingError,
     UnknownSkuError,
 )
-from functions.orders.order_run import OrderSupersededError, OrderUndoneError
+from functions.orders.order_run import OrderConflictError, OrderSupersededError, OrderUndoneError
 from functions.orders.payments import PaymentDeclinedError, PaymentStateError
 from functions.shared.errors import PermanentError, TransientError, error_code
 
@@ -38,6 +38,7 @@ LAST_WORDS: Mapping[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
         InvalidCustomerError,
+        OrderConflictError,
         OrderSupersededError,
         OrderUndoneError,
         OutOfStockError,
