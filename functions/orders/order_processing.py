@@ -1,5 +1,7 @@
 """The job type `order-processing`: step by step, and able to say no."""
 
+from dataclasses import replace
+
 from aws_durable_execution_sdk_python import DurableContext
 
 from functions.orders.customer_steps import VALIDATING, validate
@@ -24,8 +26,7 @@ def handler(order: ProposedOrder, context: DurableContext) -> Fulfilled | Reject
 
         rejection = context.step(validate(order), name="validate-order", config=VALIDATING)
         if rejection is not None:
-            saga.undo()
-            return rejection
+            return replace(rejection, undone=tuple(saga.undo()))
 
         saga.undo_with(void(run))
         context.step(

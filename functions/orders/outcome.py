@@ -32,16 +32,20 @@ class Fulfilled:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The order was turned down, which is an answer and no failure; nothing was done."""
+    """The order was turned down, which is an answer and no failure; this attempt did nothing.
+
+    What an earlier attempt had left behind is *undone*.
+    """
 
     reason: Literal["invalid_items", "invalid_customer"]
     detail: str
+    undone: tuple[str, ...] = ()
     outcome: Literal["rejected"] = "rejected"
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
         """Read what `to_event` wrote."""
-        return cls(**event)
+        return cls(**{**event, "undone": tuple(event["undone"])})
 
     def to_event(self) -> dict[str, Any]:
         return asdict(self)

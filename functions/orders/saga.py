@@ -15,11 +15,14 @@ from aws_durable_execution_sdk_python import DurableContext, StepContext
 from aws_durable_execution_sdk_python.config import StepConfig
 from aws_durable_execution_sdk_python.exceptions import UnrecoverableError
 
-from functions.shared.errors import PermanentError
+from functions.orders.order_run import OrderConflictError
+from functions.shared.errors import PermanentError, error_code
 from functions.shared.failures import code_of
 from functions.shared.retries import PATIENTLY
 
-_UNDOING = StepConfig(retry_strategy=PATIENTLY)
+UNDOING = StepConfig(retry_strategy=PATIENTLY)
+# Also where the class is lost, as on the way out of a step or of a service function.
+_CONFLICT = error_code(OrderConflictError.__name__)
 
 
 class RollbackIncompleteError(PermanentError):
@@ -38,11 +41,13 @@ class Undo:
     perform: Callable[[DurableContext], str | None]
 
 
-def undo_step(undo: Callable[[StepContext], bool], *, name: str, undone: str) -> Undo:
+def undo_step(
+    undo: Callable[[StepContext], bool], *, name: str, undone: str, config: StepConfig = UNDOING
+) -> Undo:
     """An undo that is one step; *undo* says whether there was anything to undo."""
 
     def perform(context: DurableContext) -> str | None:
-        return undone if context.step(undo, name=name, config=_UNDOING) else None
+        return undone if context.step(undo, name=name, config=config) else None
 
     return Undo(name, perform)
 
@@ -51,7 +56,8 @@ class Saga:
     """Undoes what was registered, last first, where its block ends with an error.
 
     The error goes on, with a note for each thing that was undone. One undo that gives up does not
-    keep the others from running, but then the error is `RollbackIncompleteError`.
+    keep the others from running, but then the error is `RollbackIncompleteError`. After
+    `OrderConflictError` nothing is undone: what an undo would find is another order's.
     """
 
     def __init__(self, context: DurableContext) -> None:
@@ -66,8 +72,8 @@ class Saga:
         for undo in undos:
             self._undos.setdefault(undo.name, undo)
 
-    def undo(self) -> None:
-        """Undo what is registered without an error, as where an order is turned down.
+    def undo(self) -> list[str]:
+        """Undo what is registered without an error, as where an order is turned down; say what.
 
         Raises:
             RollbackIncompleteError: Something could not be undone.
@@ -75,6 +81,7 @@ class Saga:
         undone, gave_up = self._undo_all()
         if gave_up:
             raise _incomplete(undone, gave_up, because_of=None)
+        return undone
 
     def __exit__(
         self,
@@ -85,6 +92,8 @@ class Saga:
         # A suspension is no `Exception`; after an unrecoverable error the SDK can keep no
         # checkpoint, or repeats the invocation, which then goes on where it was.
         if not isinstance(error, Exception) or isinstance(error, UnrecoverableError):
+            return
+        if code_of(error) == _CONFLICT:
             return
         undone, gave_up = self._undo_all()
         if gave_up:
@@ -115,7 +124,7 @@ def _incomplete(
     undos = ", ".join(f"{name} ({code})" for name, code in gave_up.items())
     cause = f" after {code_of(because_of)}" if because_of else ""
     incomplete = RollbackIncompleteError(
-        f"{undos} gave up{cause}: money or stock is in the wrong place and a person must look"
+        f"{undos} gave up{cause}; money or stock is in the wrong place and a person must look"
     )
     for note in undone:
         incomplete.add_note(note)

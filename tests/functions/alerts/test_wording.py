@@ -54,7 +54,7 @@ def gave_up() -> Finding:
     return ended(
         error=JobError(
             "rollback_incomplete",
-            "refund-charge (payment_contended) gave up after out_of_stock: money or stock is in"
+            "refund-charge (payment_contended) gave up after out_of_stock; money or stock is in"
             " the wrong place and a person must look",
             undone=("shipment cancelled", "stock released"),
         )

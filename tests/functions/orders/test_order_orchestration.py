@@ -189,7 +189,7 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_calls_for_a_person(
     }
     error = jobs.row["error"]
     assert error["type"] == "rollback_incomplete"
-    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired: ")
+    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired; ")
     assert error.get("undone", []) == [text for undo, text in told.items() if undo not in stuck]
 
 

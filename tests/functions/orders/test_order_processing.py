@@ -98,7 +98,9 @@ def test_an_impossible_order_is_rejected_which_is_no_failure_and_touches_nothing
 
     ended = jobs.run(**payload)
 
-    assert ended.value == {"outcome": "rejected", "reason": reason, "detail": detail}
+    assert ended.value == {"outcome": "rejected", "reason": reason, "detail": detail} | {
+        "undone": []
+    }
     assert jobs.row["status"] == "completed"
     assert "error" not in jobs.row
     assert ended.operations == ["claim", "validate-order", "record-completed"]
@@ -196,7 +198,7 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_calls_for_a_person(
     }
     error = jobs.row["error"]
     assert error["type"] == "rollback_incomplete"
-    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired: ")
+    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired; ")
     assert error.get("undone", []) == [text for undo, text in told.items() if undo not in stuck]
 
 
@@ -240,6 +242,7 @@ def test_a_retry_that_rejects_undoes_what_an_interrupted_attempt_left_behind(
             ended = jobs.retry(Fault("validate", 1, FaultKind.DECLINED, FOREVER))
 
             assert ended.value["outcome"] == "rejected", point
+            assert ended.value["undone"] == UNDONE_AFTER[point.method], point
             assert jobs.shop.snapshot() == before, point
             jobs.shop.check_invariants()
 

@@ -148,7 +148,7 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_calls_for_a_person(
         if undo in stuck
     )
     assert error["type"] == "rollback_incomplete"
-    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired: ")
+    assert error["message"].startswith(f"{gave_up} gave up after reservation_expired; ")
 
 
 def test_a_retry_of_an_undone_order_does_it_anew(jobs: OrderJobs) -> None:

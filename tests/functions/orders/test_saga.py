@@ -11,9 +11,10 @@ from aws_durable_execution_sdk_python import DurableContext, StepContext
 from aws_durable_execution_sdk_python.config import Duration, StepConfig
 from aws_durable_execution_sdk_python.exceptions import InvocationError
 
+from functions.orders.order_run import OrderConflictError
 from functions.orders.payments import PaymentDeclinedError, PaymentStateError
 from functions.orders.saga import Saga, Undo, undo_step
-from functions.shared.errors import TransientError
+from functions.shared.errors import PermanentError, TransientError
 from functions.shared.job import MAX_UNDONE, MAX_UNDONE_BYTES
 from functions.shared.job_table import JobTable
 from functions.shared.retries import BRIEFLY
@@ -22,6 +23,12 @@ from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.shared.workflows import AnyRequest, job_that
 
 START = {"attempt": 1, "job_id": "job-1", "job_type": "send-email"}
+
+
+class InvalidTokenError(PermanentError):
+    """As a service of somebody's own may have it."""
+
+
 UNDO_NAMES = ("undo-first", "undo-second", "undo-third")
 
 
@@ -211,11 +218,38 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_says_so(
     named = [f"undo-{what} (payment_state)" for what in ("third", "second", "first")]
     assert error["message"] == (
         ", ".join(name for name in named if name.split()[0].removeprefix("undo-") in stuck)
-        + " gave up after payment_declined: money or stock is in the wrong place"
+        + " gave up after payment_declined; money or stock is in the wrong place"
         " and a person must look"
     )
     undone = [f"{what} undone" for what in ("third", "second", "first") if what not in stuck]
     assert error.get("undone", []) == undone
+
+
+def test_what_a_rollback_failed_after_is_told_whatever_its_name(rows: Rows, world: World) -> None:
+    """A name that sounds like a secret's must not hide the sentence behind it."""
+    world.refusals = {"first": InvalidTokenError("no"), "undo first": PaymentStateError("no")}
+
+    run(rows, three_steps(world))
+
+    assert rows.get()["error"]["message"] == (
+        "undo-first (payment_state) gave up after invalid_token; money or stock is in the wrong"
+        " place and a person must look"
+    )
+
+
+@pytest.mark.parametrize("what", ["first", "second", "third"])
+def test_nothing_is_undone_where_the_id_belongs_to_another_order(
+    rows: Rows, world: World, what: str
+) -> None:
+    """What an undo would find by the id is the other order's."""
+    world.refusals[what] = OrderConflictError("another order")
+
+    run(rows, three_steps(world))
+
+    assert not [entry for entry in world.log if entry.startswith("undo")]
+    assert rows.get()["error"] == {"type": "order_conflict", "message": "another order"} | {
+        "step": what
+    }
 
 
 def test_an_undo_registered_twice_runs_once_in_its_first_place(rows: Rows, world: World) -> None:
@@ -258,7 +292,7 @@ def test_an_answer_is_no_answer_while_something_could_not_be_undone(
     assert world.log == ["undo second", "undo first"]
     assert rows.get()["error"] == {
         "type": "rollback_incomplete",
-        "message": "undo-second (payment_state) gave up: money or stock is in the wrong place"
+        "message": "undo-second (payment_state) gave up; money or stock is in the wrong place"
         " and a person must look",
         "undone": ["first undone"],
     }
