@@ -18,9 +18,11 @@ from stacks.jobs_stack import JobsStack
 from stacks.stages import Stage
 
 # Shorter than stock is held for an order (`HOLD`): only an abandoned order may lose its stock.
-RUN_TIMEOUT = Duration.hours(4)
-# Leaves an order the time to call a service again and to undo what the others did.
-SERVICE_TIMEOUT = Duration.hours(1)
+# Longer than all calls of services together, each repeated to the last and ending in a timeout.
+RUN_TIMEOUT = Duration.hours(6)
+# An order calls again: the less time a service takes that never answers, the more is left to undo.
+SERVICE_TIMEOUT = Duration.minutes(5)
+CALL_TIMEOUT = Duration.minutes(1)
 EXPIRE_EVERY = Duration.minutes(5)
 
 # A transaction needs the rights of the writes in it.
@@ -245,5 +247,5 @@ class OrdersStack(Stack):
             name=name,
             bundle=self._bundle,
             environment=environment,
-            timeout=Duration.minutes(1),
+            timeout=CALL_TIMEOUT,
         )

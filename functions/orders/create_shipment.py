@@ -11,7 +11,7 @@ from functions.orders.fulfillment import ShipmentCancelledError
 from functions.orders.inventory import Reservation
 from functions.orders.order_run import OrderRun
 from functions.orders.service_errors import UnknownActionError
-from functions.orders.shipment_steps import SHIPPING, cancel, create, find
+from functions.orders.shipment_steps import CANCELLING, SHIPPING, cancel, create, find
 
 # How long the carrier takes to put a shipment into its own books.
 CONFIRMING = Duration.from_seconds(10)
@@ -35,6 +35,7 @@ def handler(event: Mapping[str, Any], context: DurableContext) -> dict[str, Any]
                 raise ShipmentCancelledError("the carrier has no shipment of the order any more")
             return shipment.to_event()
         case "cancel":
-            cancelled = cancel(run).perform(context)
+            # Not with patience, which is the caller's.
+            cancelled = cancel(run, CANCELLING).perform(context)
             return {"cancelled": cancelled is not None}
     raise UnknownActionError("create-shipment can create and cancel")

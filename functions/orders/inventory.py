@@ -10,7 +10,7 @@ from functions.orders.order_run import OrderRun
 from functions.shared.errors import PermanentError, TransientError
 
 # Longer than an order may run, so that only an order that was abandoned loses its reservation.
-HOLD = timedelta(hours=6)
+HOLD = timedelta(hours=8)
 
 
 class OutOfStockError(PermanentError):

@@ -11,7 +11,7 @@ from aws_durable_execution_sdk_python.config import StepConfig
 from functions.orders import payment_service
 from functions.orders.order import Money
 from functions.orders.order_run import OrderRun
-from functions.orders.saga import Undo, undo_step
+from functions.orders.saga import UNDOING, Undo, undo_step
 from functions.shared.retries import BRIEFLY
 
 PAYING = StepConfig(retry_strategy=BRIEFLY)
@@ -38,15 +38,15 @@ def capture(run: OrderRun) -> Callable[[StepContext], str]:
     return capture
 
 
-def refund(run: OrderRun) -> Undo:
+def refund(run: OrderRun, config: StepConfig = UNDOING) -> Undo:
     def refund(_step: StepContext) -> bool:
         return payment_service.payments.refund(run)
 
-    return undo_step(refund, name="refund-charge", undone="charge refunded")
+    return undo_step(refund, name="refund-charge", undone="charge refunded", config=config)
 
 
-def void(run: OrderRun) -> Undo:
+def void(run: OrderRun, config: StepConfig = UNDOING) -> Undo:
     def void(_step: StepContext) -> bool:
         return payment_service.payments.void(run)
 
-    return undo_step(void, name="void-authorization", undone="authorization voided")
+    return undo_step(void, name="void-authorization", undone="authorization voided", config=config)

@@ -30,7 +30,8 @@ def handler(event: Mapping[str, Any], context: DurableContext) -> dict[str, Any]
             status = context.step(capture(run), name="capture-payment", config=PAYING)
             return {"status": status}
         case "refund":
-            refunded = refund(run).perform(context)
-            voided = void(run).perform(context)
+            # Not with patience, which is the caller's.
+            refunded = refund(run, PAYING).perform(context)
+            voided = void(run, PAYING).perform(context)
             return {"refunded": refunded is not None, "voided": voided is not None}
     raise UnknownActionError("process-payment can charge and refund")

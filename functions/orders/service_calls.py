@@ -1,11 +1,13 @@
 """The service functions as a workflow calls them: one durable invoke, repeated where it got lost.
 
 An invoke can end without an answer of the service: the function crashed, ran into its timeout, was
-throttled. Asking again is safe, because a service knows the order and does nothing twice.
+throttled. Asking again is safe, because a service knows the order and does nothing twice. The
+patience is here and not in the functions: a service that took long would take the time that its
+order needs to undo what the others did.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -15,14 +17,10 @@ from aws_durable_execution_sdk_python.config import Duration
 from functions.orders.inventory import Reservation
 from functions.orders.order import Order
 from functions.orders.order_run import OrderRun
+from functions.orders.patience import BRIEFLY, PATIENTLY
 from functions.orders.saga import Undo
-from functions.orders.service_errors import is_last_word
+from functions.orders.service_errors import is_last_word, is_refusal
 from functions.shared import names
-
-# Seconds: a minute to do, half an hour to undo, as long as the steps' own retries. Not spread
-# at random: a replay must not decide anew.
-BRIEFLY = (2, 4, 8, 16, 32)
-PATIENTLY = (2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,14 @@ class ServiceCall:
 
 
 def call(
-    context: DurableContext, asked: ServiceCall, *, name: str, pauses: tuple[int, ...] = BRIEFLY
+    context: DurableContext,
+    asked: ServiceCall,
+    *,
+    name: str,
+    pauses: tuple[int, ...] = BRIEFLY,
+    is_final: Callable[[str], bool] = is_last_word,
 ) -> dict[str, Any]:
-    """What the service answers; its own error at once, any other one after the last pause.
+    """What the service answers; a final error at once, any other one after the last pause.
 
     Raises:
         InvokeError: Its `error_type` says what went wrong.
@@ -67,7 +70,7 @@ def call(
         try:
             return context.invoke(asked.function_arn, asked.event, name=name)
         except InvokeError as error:
-            if is_last_word(error.error_type):
+            if is_final(error.error_type):
                 raise
             context.wait(Duration.from_seconds(seconds), name="pause-before-repeat")
     return context.invoke(asked.function_arn, asked.event, name=name)
@@ -122,7 +125,7 @@ def _undo_call(asked: ServiceCall, *, name: str, words: Mapping[str, str]) -> Un
     """An undo that is one call; *words* say what each part of the answer means."""
 
     def perform(context: DurableContext) -> str | None:
-        answer = call(context, asked, name=name, pauses=PATIENTLY)
+        answer = call(context, asked, name=name, pauses=PATIENTLY, is_final=is_refusal)
         return ", ".join(text for key, text in words.items() if answer[key]) or None
 
     return Undo(name, perform)

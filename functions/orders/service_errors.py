@@ -33,7 +33,7 @@ class ServiceFailedError(TransientError):
     """A durable service function gave up, after repeating what another try could mend."""
 
 
-# Another invoke would end in the same way.
+# What a service says when it has nothing more to say.
 LAST_WORDS: Mapping[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
@@ -59,12 +59,21 @@ LAST_WORDS: Mapping[str, type[Exception]] = {
 
 def is_last_word(error_type: str) -> bool:
     """Whether the service itself has spoken; a crash, a timeout or a throttle says nothing yet."""
-    return error_type.rpartition(".")[2] in LAST_WORDS
+    return _bare(error_type) in LAST_WORDS
+
+
+def is_refusal(error_type: str) -> bool:
+    """Whether the service will never do it; one that only gave up may when asked later."""
+    return is_last_word(error_type) and LAST_WORDS[_bare(error_type)] is not ServiceFailedError
 
 
 def revive(error_type: str, message: str | None) -> Exception:
     """The error that a durable step failed with, of its own class again."""
-    kind = LAST_WORDS.get(error_type.rpartition(".")[2])
+    kind = LAST_WORDS.get(_bare(error_type))
     if kind is None:
         return ServiceFailedError(f"{error_code(error_type, message)}: {message}")
     return kind(message)
+
+
+def _bare(error_type: str) -> str:
+    return error_type.rpartition(".")[2]

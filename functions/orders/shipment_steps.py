@@ -11,10 +11,11 @@ from functions.orders.fulfillment import Shipment
 from functions.orders.inventory import Reservation
 from functions.orders.order_run import OrderRun
 from functions.orders.records import RecordSerDes
-from functions.orders.saga import Undo, undo_step
+from functions.orders.saga import UNDOING, Undo, undo_step
 from functions.shared.retries import BRIEFLY
 
 SHIPPING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Shipment))
+CANCELLING = StepConfig(retry_strategy=BRIEFLY)
 
 
 def create(
@@ -34,8 +35,8 @@ def find(run: OrderRun) -> Callable[[StepContext], Shipment | None]:
     return find
 
 
-def cancel(run: OrderRun) -> Undo:
+def cancel(run: OrderRun, config: StepConfig = UNDOING) -> Undo:
     def cancel(_step: StepContext) -> bool:
         return shipment_service.fulfillment.cancel(run)
 
-    return undo_step(cancel, name="cancel-shipment", undone="shipment cancelled")
+    return undo_step(cancel, name="cancel-shipment", undone="shipment cancelled", config=config)

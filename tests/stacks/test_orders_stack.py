@@ -1,11 +1,13 @@
 """The promises of the stack that carries out orders: above all, who may do what."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from functions.orders.inventory import HOLD
+from functions.orders.patience import BRIEFLY, PATIENTLY
 from stacks import orders_stack
 from tests.stacks.synthesis import Properties, Templates, actions_of, resources_of
 
@@ -216,16 +218,27 @@ def test_of_all_that_could_invoke_from_outside_only_the_schedule_may(dev: Templa
     ]
 
 
-@pytest.mark.parametrize("service", DURABLE_SERVICES)
-def test_a_durable_service_ends_long_before_the_order_that_waits_for_it(
-    dev: Templates, service: str
-) -> None:
-    hour = 60 * 60
+def longest(templates: Templates, service: str, pauses: Sequence[int]) -> int:
+    """Seconds of a call that is repeated to the last, each time into the service's timeout."""
+    function = templates.functions()[service]
+    once: int = function.get("DurableConfig", {}).get("ExecutionTimeout", function["Timeout"])
+    return (len(pauses) + 1) * once + sum(pauses)
 
-    assert dev.functions()[service]["DurableConfig"]["ExecutionTimeout"] == hour
-    for job_type in JOB_TYPES:
-        of_order = dev.functions()[job_type]["DurableConfig"]["ExecutionTimeout"]
-        assert of_order >= 4 * hour
+
+def test_an_order_is_undone_in_its_time_however_long_the_services_take_not_to_answer(
+    dev: Templates,
+) -> None:
+    """Calls that would end later are never made: the order has timed out, and nothing undoes it."""
+    # check-inventory is asked twice: to reserve and to commit.
+    doing = sum(longest(dev, service, BRIEFLY) for service in (*SERVICES, "check-inventory"))
+    undoing = sum(
+        longest(dev, service, PATIENTLY)
+        for service in ("create-shipment", "process-payment", "check-inventory")
+    )
+    # As many pauses for writing down how it ended.
+    recording = sum(PATIENTLY)
+
+    assert doing + undoing + recording < orders_stack.RUN_TIMEOUT.to_seconds()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -242,8 +255,11 @@ def test_an_order_that_lambda_gives_up_on_reaches_the_topic(dev: Templates, job_
     assert in_words(target) == "Alerts:DeadLettersTopic"
 
 
-def test_stock_is_held_for_longer_than_an_order_may_run() -> None:
-    assert HOLD.total_seconds() > orders_stack.RUN_TIMEOUT.to_seconds()
+@pytest.mark.parametrize("job_type", JOB_TYPES)
+def test_stock_is_held_for_longer_than_an_order_may_run(dev: Templates, job_type: str) -> None:
+    longest_run = dev.functions()[job_type]["DurableConfig"]["ExecutionTimeout"]
+
+    assert HOLD.total_seconds() > longest_run
 
 
 @pytest.mark.parametrize("name", TABLES.values())

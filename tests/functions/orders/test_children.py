@@ -31,6 +31,7 @@ from functions.orders.service_errors import (
     ServiceFailedError,
     UnknownActionError,
     is_last_word,
+    is_refusal,
     revive,
 )
 from functions.shared.errors import PermanentError
@@ -118,6 +119,24 @@ def test_process_payment_gives_back_whatever_there_is(
 
     assert (ended.value["refunded"], ended.value["voided"]) == answer
     assert shop.effects("order-1") == NOTHING
+
+
+def test_process_payment_leaves_the_patience_of_giving_back_to_its_caller(shop: Shop) -> None:
+    shop.payments.inject(Fault("refund", 1, FaultKind.SERVER_ERROR, FOREVER))
+
+    ended = execute(process_payment.handler, {**RUN.to_event(), "action": "refund"})
+
+    assert len(shop.payments.calls) == 6
+    assert ended.error_type == "functions.orders.service_errors.ServiceFailedError"
+
+
+def test_create_shipment_leaves_the_patience_of_cancelling_to_its_caller(shop: Shop) -> None:
+    shop.fulfillment.inject(Fault("cancel", 1, FaultKind.SERVER_ERROR, FOREVER))
+
+    ended = execute(create_shipment.handler, {**RUN.to_event(), "action": "cancel"})
+
+    assert len(shop.fulfillment.calls) == 6
+    assert ended.error_type == "functions.orders.service_errors.ServiceFailedError"
 
 
 def test_create_shipment_ships_waits_and_asks_the_carrier(shop: Shop) -> None:
@@ -235,3 +254,12 @@ def test_a_last_word_is_known_by_the_name_that_a_plain_or_a_durable_function_giv
 )
 def test_a_crash_a_timeout_and_a_throttle_are_no_last_words(error_type: str) -> None:
     assert not is_last_word(error_type)
+    assert not is_refusal(error_type)
+
+
+def test_a_service_that_gave_up_has_spoken_and_has_not_refused() -> None:
+    gave_up = "functions.orders.service_errors.ServiceFailedError"
+
+    assert is_last_word(gave_up)
+    assert not is_refusal(gave_up)
+    assert is_refusal("functions.orders.payments.PaymentDeclinedError")

@@ -4,11 +4,12 @@ from collections import Counter
 from itertools import chain, combinations
 
 import pytest
+from aws_durable_execution_sdk_python_testing.executor import Executor
 
 from functions.shared.errors import error_code
 from tests.functions.executions import ExitError
 from tests.functions.job_table_rows import Rows
-from tests.functions.orders.crash_points import Moment
+from tests.functions.orders.crash_points import Moment, Passage
 from tests.functions.orders.order_jobs import ORCHESTRATION, CrashMatrix, OrderJobs
 from tests.functions.orders.services_kit import DECLINES, FOREVER, Fault, FaultKind
 from tests.functions.orders.shop import FULFILLED, KETTLE, MUG, NOTHING, Shop
@@ -108,6 +109,48 @@ def test_a_plain_child_that_always_dies_fails_the_order_in_the_end(jobs: OrderJo
     assert jobs.shop.snapshot() == before
 
 
+def always_dying(jobs: OrderJobs, method: str, moment: Moment, *faults: Fault) -> None:
+    """Run the order with a function that dies at this call whenever it comes to it.
+
+    One invocation stands for the many that end a durable function by its timeout.
+    """
+    matrix = CrashMatrix(jobs)
+    matrix.points.expect(Passage(moment, f"the call of {method}", 1, method), for_good=True)
+    jobs.monkeypatch.setattr(Executor, "MAX_CONSECUTIVE_FAILED_ATTEMPTS", 0)
+    jobs.run(*faults)
+    assert matrix.points.has_killed
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("method", ["authorize", "capture", "create", "find"])
+def test_a_durable_child_that_always_dies_is_called_six_times_and_undone(
+    jobs: OrderJobs, method: str, moment: Moment
+) -> None:
+    before = jobs.shop.snapshot()
+
+    always_dying(jobs, method, moment)
+
+    error = jobs.row["error"]
+    assert (error["type"], error["step"]) == (error_code(ExitError.__name__), INVOKES[method])
+    done = [*INVOKES][: [*INVOKES].index(method) + (moment is Moment.AFTER)]
+    assert error["undone"] == UNDONE_AFTER[done[-1]]
+    # What was called before is found by the order each time, and not done again.
+    assert jobs.calls[method] == (6 if moment is Moment.AFTER else 0)
+    assert jobs.shop.snapshot() == before
+    jobs.shop.check_invariants()
+
+
+@pytest.mark.parametrize("undo", UNDOS)
+def test_an_undoing_child_that_always_dies_calls_for_a_person(jobs: OrderJobs, undo: str) -> None:
+    always_dying(jobs, undo, Moment.BEFORE, COMMIT_FAILS)
+
+    code = error_code(ExitError.__name__)
+    error = jobs.row["error"]
+    assert error["type"] == "rollback_incomplete"
+    assert error["message"].startswith(f"{UNDOS[undo]} ({code}) gave up after reservation_expired")
+    assert len(error["undone"]) == len(UNDOS) - 1
+
+
 def test_an_unknown_customer_costs_nobody_anything(jobs: OrderJobs) -> None:
     before = jobs.shop.snapshot()
 
@@ -193,14 +236,19 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_calls_for_a_person(
     assert error.get("undone", []) == [text for undo, text in told.items() if undo not in stuck]
 
 
-def test_an_undoing_function_that_dies_is_called_again_patiently(jobs: OrderJobs) -> None:
+# A durable function repeats its step before it gives up.
+@pytest.mark.parametrize(("undo", "tries"), [("release", 1), ("refund", 6), ("cancel", 6)])
+def test_an_undoing_function_that_fails_is_called_again_patiently(
+    jobs: OrderJobs, undo: str, tries: int
+) -> None:
     before = jobs.shop.snapshot()
 
     # More often than a do is repeated.
-    jobs.run(COMMIT_FAILS, Fault("release", 1, FaultKind.SERVER_ERROR, times=11))
+    ended = jobs.run(COMMIT_FAILS, Fault(undo, 1, FaultKind.SERVER_ERROR, times=11 * tries))
 
     assert jobs.row["error"]["type"] == "reservation_expired"
-    assert jobs.calls["release"] == 12
+    assert ended.operations.count(UNDOS[undo]) == 12
+    assert jobs.calls[undo] == 11 * tries + 1
     assert jobs.shop.snapshot() == before
 
 
