@@ -33,6 +33,8 @@ MANY_WAITING_ALERTS = 100
 # every one of several calls ends so is not the customers.
 NEARLY_ALL_PERCENT = 90
 SEVERAL_CALLS = 5
+# Within a minute a small shop hardly has so many.
+TIME_FOR_SEVERAL_CALLS = Duration.minutes(5)
 
 
 def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> None:
@@ -202,12 +204,12 @@ def alarm_on_service(
     else:
         alarms.alarm(
             "NearlyAllFail",
-            when=_share_of_errors(service, period),
+            when=_share_of_errors(service, TIME_FOR_SEVERAL_CALLS),
             at_least=NEARLY_ALL_PERCENT,
-            periods=3,
-            of_periods=5,
+            periods=2,
+            of_periods=3,
             because=(
-                f"At least {NEARLY_ALL_PERCENT} % of many calls of the service {service.name}"
+                f"At least {NEARLY_ALL_PERCENT} % of several calls of the service {service.name}"
                 " end with an error; orders fail."
             ),
             page="order-service-fails",

@@ -47,7 +47,7 @@ class Stage:
         execution_history: How long a finished execution can still be read (1 to 90 days).
         retention_completed: How long the row of a completed job is kept.
         retention_failed: How long the row of a job that ended badly is kept.
-        alarm_period: The period of every alarm's metric.
+        alarm_period: The period of alarms' metrics, but for those that need longer to tell.
         queue_age_bound: How long an alert may wait for Slack before somebody is told by e-mail.
         slack_secret_name: The secret that holds the webhook URL; made by hand, never here.
         mail_from: The sender of `send-email`.

@@ -131,6 +131,11 @@ def test_a_plain_service_may_say_no_as_long_as_it_does_not_say_nothing_else(
     [share] = [metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric]
     assert share == "IF(calls >= 5, 100 * errors / calls, 0)"
     assert alarm["Threshold"] == 90
+    # Five calls a minute are more than a small shop has.
+    periods = [
+        metric["MetricStat"]["Period"] for metric in alarm["Metrics"] if "MetricStat" in metric
+    ]
+    assert periods == [300, 300]
 
 
 def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates) -> None:
