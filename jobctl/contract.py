@@ -7,7 +7,7 @@ hold it against AWS's service models.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from functions.shared.job import JobStatus
@@ -690,13 +690,14 @@ _EXECUTION = (
     _ended(
         "claim_failed",
         (JobStatus.FAILED,),
-        "The row could not be claimed for two minutes; nothing was done. The message says why.",
+        "The row could not be claimed for a minute; nothing was done. The message says why.",
         "Retry when the table answers again.",
     ),
     _ended(
         "result_not_recorded",
         (JobStatus.FAILED,),
-        "The work was done, and for half an hour its result could not be written.",
+        "The work was done, and for 25 minutes its result could not be written. "
+        "Nothing was undone.",
         "Look at what the work did before you retry: a retry repeats it, but for what its "
         "idempotency keys hold back.",
     ),
@@ -732,33 +733,50 @@ _EXECUTION = (
         "execution_timed_out",
         (JobStatus.TIMED_OUT,),
         "The execution ran into its timeout. A crash loop (import error, out of memory) ends "
-        "so too: Lambda starts it over until then.",
+        "so too: Lambda starts it over until then. Nothing was undone.",
         "Look at the function's log first.",
     ),
     _ended(
         "execution_stopped",
         (JobStatus.CANCELLED,),
-        "An operator stopped the execution.",
+        "An operator stopped the execution. Nothing was undone.",
         "Retry where it was stopped by mistake.",
     ),
     _ended(
         "execution_failed",
         (JobStatus.FAILED,),
-        "Lambda ended the execution and did not say why.",
+        "Lambda ended the execution and did not say why. Nothing was undone.",
         "Look at the function's log.",
     ),
     _ended(
         "checkpoint",
         (JobStatus.FAILED,),
         "Lambda refused a checkpoint: a right is missing, or the execution is over 3,000 "
-        "operations or 100 MB.",
+        "operations or 100 MB. Nothing was undone.",
         "Mend the role or split the work, then retry; finished steps are done again.",
     ),
     _ended(
         "non_deterministic_execution",
         (JobStatus.FAILED,),
-        "The workflow took another way than before its last wait.",
+        "The workflow took another way than before its last wait. Nothing was undone.",
         "Mend the workflow, then retry; finished steps are done again.",
+    ),
+    replace(
+        _ended(
+            "execution",
+            (JobStatus.FAILED,),
+            "The durable SDK gave the execution up; the message says why. Nothing was undone.",
+            "Look at the function's log, then retry; finished steps are done again.",
+        ),
+        names=(
+            "boto_client",
+            "execution",
+            "get_execution_state",
+            "invocation",
+            "retryable_ser_des",
+            "step_interrupted",
+            "unrecoverable",
+        ),
     ),
 )
 
@@ -789,12 +807,12 @@ _SEND_EMAIL = (
     ),
     _mail_ended(
         "mail_throttled",
-        "SES was over its rate or quota for half an hour. The mail was not sent.",
+        "SES was over its rate or quota for 25 minutes. The mail was not sent.",
         "Retry later, or ask AWS for a higher quota.",
     ),
     _mail_ended(
         "mail_server_unreachable",
-        "There was no connection to SES for half an hour. The mail was not sent.",
+        "There was no connection to SES for 25 minutes. The mail was not sent.",
         "Retry when it can be reached.",
     ),
     _mail_ended(
@@ -848,13 +866,12 @@ _ORDERS = (
     ),
     _order_ended(
         "payment_state",
-        "The order's payment does not allow this any more, or it is for other money or another "
-        "customer.",
+        "The order's payment does not allow this any more.",
         "Read the payment's ledger entries. Retry once they are understood.",
     ),
     _order_ended(
         "payment_contended",
-        "Other payments kept changing the same account for two minutes.",
+        "Other payments kept changing the same account for a minute.",
         "Retry.",
     ),
     _order_ended(
@@ -877,7 +894,7 @@ _ORDERS = (
     ),
     _order_ended(
         "stock_contended",
-        "Other orders kept changing the same stock for two minutes.",
+        "Other orders kept changing the same stock for a minute.",
         "Retry.",
     ),
     _order_ended(
@@ -914,7 +931,7 @@ _ORDERS = (
     ),
     _order_ended(
         "shipment_contended",
-        "The shipment kept being changed by others for two minutes.",
+        "The shipment kept being changed by others for a minute.",
         "Retry.",
     ),
     _ended(
@@ -928,13 +945,20 @@ _ORDERS = (
         Operation.ORDERS,
     ),
     _order_ended(
+        "order_conflict",
+        "The order's id, which is the job's, belongs to another order whose row is gone. Nothing "
+        "was done and nothing undone: what there is belongs to that order.",
+        "Submit the order under an id that was never used; do not retry this one.",
+        Retry.NEW_JOB,
+    ),
+    _order_ended(
         "order_undone",
         "The effect had been undone by the same attempt, and a late call must not bring it back.",
         "Retry: a new attempt does everything anew.",
     ),
     _order_ended(
         "transaction_throttled",
-        "DynamoDB took no more writes for two minutes.",
+        "DynamoDB took no more writes for a minute.",
         "Retry later; look at the table's alarms.",
     ),
     _order_ended(

@@ -96,10 +96,11 @@ _HEADINGS = {
     Operation.ORDERS: (
         "While it runs: orders",
         (
-            "What `order-transaction`, `order-processing` and `order-orchestration` add. Whatever "
-            "an order had done by then was undone, in reverse order, and the row's `error.undone` "
-            "lists it; a retry does everything anew. Where even undoing failed, the code is "
-            "`rollback_incomplete` and nothing else."
+            "What `order-transaction`, `order-processing` and `order-orchestration` add. With "
+            "these codes, whatever an order had done was undone, in reverse order, and the row's "
+            "`error.undone` lists it; a retry does everything anew. Where even undoing failed, "
+            "the code is `rollback_incomplete` and nothing else. Nothing was undone where a code "
+            "of the execution above says so: see *Orders that were cut off* in the runbook."
         ),
     ),
 }

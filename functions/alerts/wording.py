@@ -24,6 +24,22 @@ from functions.shared.redaction import redact_text
 
 DELIVERY_UNKNOWN = "delivery_unknown"
 ROLLBACK_INCOMPLETE = "rollback_incomplete"
+RESULT_NOT_RECORDED = "result_not_recorded"
+# Codes of executions that ended under their workflow: no line of it ran any more.
+CUT_OFF = frozenset(
+    {
+        "boto_client",
+        "checkpoint",
+        "execution",
+        "execution_failed",
+        "get_execution_state",
+        "invocation",
+        "non_deterministic_execution",
+        "retryable_ser_des",
+        "step_interrupted",
+        "unrecoverable",
+    }
+)
 
 _SIREN, _RED, _YELLOW, _GREEN, _WHITE = "🚨", "🔴", "🟡", "🟢", "⚪"
 
@@ -71,7 +87,7 @@ class _Words:
     is_for_everyone: bool = False
 
 
-_STAYS = "What its finished steps did stays done."
+_STAYS = "what its finished steps did stays done; nothing was undone."
 _GIVEN_UP = _Words(_RED, "Job failed", "The job was given up on. Look, mend the cause, then retry.")
 _BY_SITUATION = {
     Situation.REFUSED: _Words(
@@ -101,17 +117,29 @@ _BY_STATUS = {
     JobStatus.TIMED_OUT: _Words(
         _RED,
         "Job timed out",
-        f"The execution ran into its timeout. {_STAYS}",
+        f"The execution ran into its timeout: {_STAYS}",
         _SECTION_TIMED_OUT,
     ),
     JobStatus.CANCELLED: _Words(
         _YELLOW,
         "Job stopped",
-        f"An operator stopped the execution. {_STAYS}",
+        f"An operator stopped the execution: {_STAYS}",
         _SECTION_STOPPED,
     ),
 }
+_CUT_OFF = _Words(
+    _RED,
+    "Job cut off",
+    f"The execution was cut off: {_STAYS} Look, mend the cause, then retry.",
+)
 _BY_ERROR = {
+    **dict.fromkeys(CUT_OFF, _CUT_OFF),
+    RESULT_NOT_RECORDED: _Words(
+        _RED,
+        "Result not recorded",
+        "The work is done and stays done; nothing was undone, only its result could not be written."
+        " Look at what the job did before you retry.",
+    ),
     ROLLBACK_INCOMPLETE: _Words(
         _SIREN,
         "Money or stock in the wrong place",

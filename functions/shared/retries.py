@@ -36,8 +36,8 @@ def when_transient(
     return decide
 
 
-# Six tries over about two minutes: a service's hiccup.
+# Six tries within about a minute: a service's hiccup.
 BRIEFLY = when_transient(max_attempts=6, first_delay_seconds=2, max_delay_seconds=60)
-# Twelve tries over about half an hour: work is done and only its record is missing,
+# Twelve tries within 25 minutes: work is done and only its record is missing,
 # or a mail waits for a sending rate; giving up costs more than waiting.
 PATIENTLY = when_transient(max_attempts=12, first_delay_seconds=2, max_delay_seconds=300)

@@ -6,11 +6,8 @@ from pathlib import Path
 import botocore.exceptions
 import botocore.session
 import pytest
-from aws_durable_execution_sdk_python.exceptions import (
-    CheckpointError,
-    NonDeterministicExecutionError,
-)
 
+from functions.alerts.wording import CUT_OFF
 from functions.shared.errors import PermanentError, TransientError, error_code
 from functions.shared.job import InvalidJobError, JobStatus
 from jobctl.contract import (
@@ -34,13 +31,10 @@ MODELLED = {
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 # Codes that are no class of ours: the recorder's own words, and what Lambda and the SDK end
 # executions with.
-OTHER_CODES = {
-    "execution_failed",
+OTHER_CODES = CUT_OFF | {
     "execution_stopped",
     "execution_timed_out",
-    error_code(CheckpointError.__name__),
     error_code(InvalidJobError.__name__),
-    error_code(NonDeterministicExecutionError.__name__),
 }
 # The dispatcher and the watchdog come back to it; it ends no job.
 ENDS_NO_JOB = {"start_postponed"}
@@ -108,6 +102,14 @@ def test_every_error_that_ends_a_job_is_listed_by_its_code_and_no_other() -> Non
         set(names_of(entries(source=Source.ROW)))
         == (codes_of_our_errors() | OTHER_CODES) - ENDS_NO_JOB
     )
+
+
+@pytest.mark.parametrize("code", sorted(OTHER_CODES - {"invalid_job"}))
+def test_of_an_execution_that_was_cut_off_nothing_is_said_to_be_undone(code: str) -> None:
+    entry = find(code, Operation.EXECUTION)
+
+    assert entry is not None
+    assert "Nothing was undone." in entry.meaning
 
 
 @pytest.mark.parametrize("operation", [Operation.PUT_ITEM, Operation.PUT_OBJECT])

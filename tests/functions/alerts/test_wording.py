@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_durable_execution_sdk_python.exceptions import UnrecoverableError
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 from typer.testing import CliRunner
@@ -13,7 +14,8 @@ from functions.alerts.alert import alert_from_body
 from functions.alerts.fingerprint import fingerprint, normalised
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Notice, Sightings
-from functions.alerts.wording import Surroundings, notice
+from functions.alerts.wording import CUT_OFF, Surroundings, notice
+from functions.shared.errors import error_code
 from functions.shared.job import RETRYABLE, JobError, JobStatus
 from jobctl import cli
 from tests.functions.alerts.fakes import NOW, any_job, ended
@@ -111,6 +113,8 @@ def test_a_failure_tells_every_field_that_a_person_needs() -> None:
         (JobStatus.FAILED, "mail_rejected", "Job failed: send-email"),
         (JobStatus.TIMED_OUT, "execution_timed_out", "Job timed out: send-email"),
         (JobStatus.CANCELLED, "execution_stopped", "Job stopped: send-email"),
+        (JobStatus.FAILED, "checkpoint", "Job cut off: send-email"),
+        (JobStatus.FAILED, "result_not_recorded", "Result not recorded: send-email"),
         (JobStatus.FAILED, "delivery_unknown", "Delivery unknown: send-email"),
         (JobStatus.FAILED, "rollback_incomplete", "Money or stock in the wrong place: send-email"),
     ],
@@ -138,11 +142,33 @@ def test_what_was_undone_is_told_with_whatever_the_job_failed_of() -> None:
     assert "Undone" not in facts(said(dead_letter_body(), ended()))
 
 
-@pytest.mark.parametrize("status", [JobStatus.TIMED_OUT, JobStatus.CANCELLED])
-def test_a_job_that_was_cut_off_is_said_to_leave_its_effects(status: JobStatus) -> None:
-    told = said(dead_letter_body(), ended(status, JobError("execution_stopped", "")))
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (JobStatus.TIMED_OUT, "execution_timed_out"),
+        (JobStatus.CANCELLED, "execution_stopped"),
+        *((JobStatus.FAILED, code) for code in sorted(CUT_OFF)),
+    ],
+)
+def test_a_job_that_was_cut_off_is_said_to_leave_its_effects(status: JobStatus, code: str) -> None:
+    told = said(dead_letter_body(), ended(status, JobError(code, "")))
 
-    assert "What its finished steps did stays done." in told.advice
+    assert "what its finished steps did stays done; nothing was undone" in told.advice
+
+
+def all_below(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*(all_below(child) for child in kind.__subclasses__()))
+
+
+def test_whatever_the_durable_sdk_ends_an_execution_with_is_a_cut() -> None:
+    """A workflow sees none of these, so that it can undo nothing."""
+    by_sdk = {
+        error_code(kind.__name__)
+        for kind in all_below(UnrecoverableError)
+        if kind.__module__.startswith("aws_durable_execution_sdk_python.")
+    }
+
+    assert by_sdk | {"execution_failed"} == CUT_OFF
 
 
 def test_a_doubtful_mail_is_told_as_doubtful() -> None:
