@@ -55,8 +55,12 @@ class Fulfillment(Protocol):
     ) -> Shipment:
         """Have the reserved stock shipped to the customer; the carrier knows the address.
 
+        A shipment that an earlier attempt ordered is sent from this reservation's warehouses.
+
         Raises:
             ShipmentRefusedError: Nothing is shipped, and never will be as it is.
+            ShipmentHasLeftError: An earlier attempt's has left, and from other warehouses.
+            OrderConflictError: There is a shipment to another customer.
             ShipmentContendedError: Nothing is shipped; later it may.
             OrderSupersededError, OrderUndoneError: The attempt may not ship any more.
         """

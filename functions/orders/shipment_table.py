@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from functions.orders.dynamodb import ROUNDS, read, to_item
 from functions.orders.fulfillment import Shipment, ShipmentContendedError, ShipmentHasLeftError
 from functions.orders.inventory import Reservation
-from functions.orders.order_run import OrderRun, Standing, may_undo, standing
+from functions.orders.order_run import OrderConflictError, OrderRun, Standing, may_undo, standing
 from functions.shared import names
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ShipmentTable:
     ) -> Shipment:
         for _ in range(ROUNDS):
             before = self._record(run)
-            after = _found(before, run) or _order(run, customer_id, reservation, now)
+            after = _create(before, run, _order(run, customer_id, reservation, now))
             if self._replaced(run, before, after):
                 return after.shipment
         raise ShipmentContendedError("the shipment keeps being changed by others")
@@ -85,7 +85,10 @@ class ShipmentTable:
         raise ShipmentContendedError("the shipment keeps being changed by others")
 
     def hand_over(self, run: OrderRun) -> bool:
-        """The carrier has taken the shipment; False where there is none to take."""
+        """The carrier has taken the shipment; False where there is none to take.
+
+        For whoever stands in for the carrier: no workflow calls it.
+        """
         before = self._record(run)
         return (
             isinstance(before, _Ordered)
@@ -119,15 +122,33 @@ class ShipmentTable:
         return True
 
 
-def _found(record: _Record | None, run: OrderRun) -> _Ordered | None:
-    """The shipment that *run* goes on with, from here on its own; None where there is none."""
+def _create(record: _Record | None, run: OrderRun, wanted: _Ordered) -> _Ordered:
     if record is None:
-        return None
+        return wanted
     is_undone = isinstance(record, _Tombstone) or record.status is ShipmentStatus.CANCELLED
     found = standing(run, record.attempt, is_undone=is_undone)
     if found is Standing.FREE or isinstance(record, _Tombstone):
-        return None
-    return replace(record, attempt=run.attempt)
+        return wanted
+    if record.customer_id != wanted.customer_id:
+        raise OrderConflictError(
+            "the order's id belongs to another order, whose shipment is to another customer"
+        )
+    return record if found is Standing.DONE else _take_over(record, wanted)
+
+
+def _take_over(record: _Ordered, wanted: _Ordered) -> _Ordered:
+    """The parcel that an earlier attempt ordered, sent from where the stock is kept by now.
+
+    An earlier attempt's reservation may have expired, and this one's be in other warehouses.
+    """
+    if record.warehouses == wanted.warehouses:
+        return replace(record, attempt=wanted.attempt)
+    if record.status is ShipmentStatus.LEFT:
+        raise ShipmentHasLeftError("the shipment has left, and from other warehouses")
+    return replace(
+        wanted,
+        shipment=replace(record.shipment, estimated_delivery=wanted.shipment.estimated_delivery),
+    )
 
 
 def _order(run: OrderRun, customer_id: str, reservation: Reservation, now: datetime) -> _Ordered:

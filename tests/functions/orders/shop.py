@@ -49,6 +49,8 @@ BERLIN, PORTO = "berlin", "porto"
 FULFILLED = frozenset({"committed", "captured", "shipped"})
 NOTHING: frozenset[str] = frozenset()
 
+# The states of a reservation that has pieces.
+_KEPT = ("held", "committed")
 _MONEY_OF: Mapping[str, Mapping[str, int]] = {
     PaymentStatus.AUTHORIZED.value: {"customer": -1, "held": 1},
     PaymentStatus.CAPTURED.value: {"customer": -1, "merchant": 1},
@@ -203,7 +205,7 @@ class Shop:
             reservations={
                 order_id: row["state"]
                 for (order_id, _), row in _of(inventory, "RESERVATION").items()
-                if row["state"] in {"held", "committed"}
+                if row["state"] in _KEPT
             },
             shipments={
                 order_id: row["status"]
@@ -219,6 +221,7 @@ class Shop:
         """What is true at every moment, whatever was asked of the services before."""
         inventory, payments = self.tables.rows(INVENTORY), self.tables.rows(PAYMENTS)
         _check_stock(inventory, self.stocked)
+        _check_shipments(self.tables.rows(SHIPMENTS), inventory)
         _check_ledger(payments)
         _check_payments(payments)
         _check_accounts(payments, self.opened)
@@ -270,7 +273,7 @@ def _balances(payments: Rows) -> dict[str, dict[str, int]]:
 
 
 def _check_stock(inventory: Rows, stocked: Mapping[tuple[str, str], int]) -> None:
-    kept: dict[str, Counter[tuple[str, str]]] = {"held": Counter(), "committed": Counter()}
+    kept: dict[str, Counter[tuple[str, str]]] = {state: Counter() for state in _KEPT}
     for row in _of(inventory, "RESERVATION").values():
         for each in row["allocations"] if row["state"] in kept else ():
             kept[row["state"]][each["sku"], each["warehouse"]] += each["quantity"]
@@ -283,6 +286,18 @@ def _check_stock(inventory: Rows, stocked: Mapping[tuple[str, str], int]) -> Non
         assert sum(counts) == stocked[place], f"{place} had {stocked[place]}, has {counts}"
         assert row["reserved"] == kept["held"][place], f"{place}: reserved, but not for an order"
         assert row["committed"] == kept["committed"][place], f"{place}: gone without an order"
+
+
+def _check_shipments(shipments: Rows, inventory: Rows) -> None:
+    """A shipment is sent from where its attempt keeps the pieces."""
+    reservations = _of(inventory, "RESERVATION")
+    for (order_id, _), row in _of(shipments, "SHIPMENT").items():
+        reservation = reservations.get((order_id, ""))
+        if row["status"] == "cancelled" or reservation is None:
+            continue
+        if reservation["state"] in _KEPT and reservation["attempt"] == row["attempt"]:
+            kept_in = {each["warehouse"] for each in reservation["allocations"]}
+            assert set(row["warehouses"]) == kept_in, f"{order_id} is shipped from elsewhere"
 
 
 def _check_ledger(payments: Rows) -> None:

@@ -1,13 +1,20 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from functions.orders.fulfillment import Shipment, ShipmentContendedError, ShipmentHasLeftError
 from functions.orders.inventory import Allocation, Reservation
-from functions.orders.order_run import OrderRun, OrderSupersededError, OrderUndoneError
+from functions.orders.order_run import (
+    OrderConflictError,
+    OrderRun,
+    OrderSupersededError,
+    OrderUndoneError,
+)
 from functions.orders.shipment_table import ShipmentTable
 from tests.functions.orders.shop import BERLIN, CUSTOMER, MUG, NOW, PORTO, Shop
+from tests.functions.orders.tables import SHIPMENTS
 
 FIRST = OrderRun("order-1", 1)
 SECOND = OrderRun("order-1", 2)
@@ -54,6 +61,70 @@ def test_a_retry_takes_over_the_shipment_that_an_interrupted_attempt_left(shop: 
         create(shop)
     assert shop.shipment_table.cancel(FIRST) is False
     assert shop.shipment_table.find(SECOND) == shipment
+
+
+def test_a_retry_sends_the_shipment_it_takes_over_from_where_its_own_stock_is(shop: Shop) -> None:
+    """The first attempt's reservation may have expired, and its pieces gone to somebody else."""
+    shipment = create(shop, FIRST, BERLIN)
+    later = NOW + timedelta(days=3)
+
+    taken_over = shop.shipment_table.create(SECOND, CUSTOMER, reservation(BERLIN, PORTO), later)
+
+    assert taken_over == replace(shipment, estimated_delivery=date(2026, 3, 8))
+    assert shop.shipment_table.find(SECOND) == taken_over
+    [row] = shop.tables.rows(SHIPMENTS).values()
+    assert (row["attempt"], row["warehouses"]) == (2, [BERLIN, PORTO])
+
+
+def test_a_retry_takes_over_what_has_left_from_where_its_stock_is(shop: Shop) -> None:
+    shipment = create(shop)
+    shop.shipment_table.hand_over(FIRST)
+
+    assert create(shop, SECOND) == shipment
+    with pytest.raises(ShipmentHasLeftError):
+        shop.shipment_table.cancel(SECOND)
+
+
+def test_a_retry_does_not_ship_again_what_has_left_from_elsewhere(shop: Shop) -> None:
+    create(shop, FIRST, BERLIN)
+    shop.shipment_table.hand_over(FIRST)
+    before = shop.tables.rows(SHIPMENTS)
+
+    with pytest.raises(ShipmentHasLeftError, match="from other warehouses"):
+        create(shop, SECOND, PORTO)
+
+    assert shop.tables.rows(SHIPMENTS) == before
+
+
+def test_a_shipment_that_leaves_while_it_is_taken_over_keeps_its_warehouses(shop: Shop) -> None:
+    create(shop, FIRST, BERLIN)
+    table = Interfering(shop, lambda: shop.shipment_table.hand_over(FIRST), times=1)
+
+    with pytest.raises(ShipmentHasLeftError):
+        table.create(SECOND, CUSTOMER, reservation(PORTO), NOW)
+
+    [row] = shop.tables.rows(SHIPMENTS).values()
+    assert (row["status"], row["warehouses"]) == ("left", [BERLIN])
+
+
+@pytest.mark.parametrize("run", [FIRST, SECOND])
+def test_an_id_of_another_customers_order_ships_nothing(shop: Shop, run: OrderRun) -> None:
+    create(shop)
+    before = shop.tables.rows(SHIPMENTS)
+
+    with pytest.raises(OrderConflictError):
+        shop.shipment_table.create(run, "customer-2", reservation(BERLIN), NOW)
+
+    assert shop.tables.rows(SHIPMENTS) == before
+
+
+def test_what_was_cancelled_keeps_no_other_order_from_its_id(shop: Shop) -> None:
+    create(shop)
+    shop.shipment_table.cancel(FIRST)
+
+    anew = shop.shipment_table.create(SECOND, "customer-2", reservation(BERLIN), NOW)
+
+    assert shop.shipment_table.find(SECOND) == anew
 
 
 def test_a_retry_ships_anew_what_was_cancelled(shop: Shop) -> None:

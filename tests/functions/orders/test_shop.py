@@ -116,6 +116,21 @@ def test_a_number_that_is_off_by_one_does_not_pass(
         shop.check_invariants()
 
 
+def test_a_shipment_from_where_nothing_is_kept_for_it_does_not_pass(shop: Shop) -> None:
+    shop.stock_up()
+    fulfil(shop)
+
+    shop.client.update_item(
+        TableName="shipments",
+        Key={"pk": {"S": "SHIPMENT#order-1"}, "sk": {"S": "SHIPMENT"}},
+        UpdateExpression="SET warehouses = :elsewhere",
+        ExpressionAttributeValues={":elsewhere": {"L": [{"S": "elsewhere"}]}},
+    )
+
+    with pytest.raises(AssertionError, match="from elsewhere"):
+        shop.check_invariants()
+
+
 def test_a_cleared_shop_is_empty_and_knows_no_calls_and_no_faults(shop: Shop) -> None:
     empty = shop.snapshot()
     shop.stock_up()
