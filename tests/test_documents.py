@@ -107,6 +107,21 @@ def boto3_call(command: str) -> tuple[str, dict[str, Any]]:
     return operation.replace("-", "_"), arguments
 
 
+def make_table(dynamodb: Any, name: str) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
+            {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": "S"}
+            for key in (names.ITEM_KEY, names.ITEM_SORT_KEY)
+        ],
+    )
+
+
 @mock_aws
 def test_an_account_is_made_ready_for_orders_by_the_commands_that_are_shown() -> None:
     page = REPOSITORY / "docs" / "orders.md"
@@ -114,18 +129,7 @@ def test_an_account_is_made_ready_for_orders_by_the_commands_that_are_shown() ->
     order = Order.from_payload(json.loads(payload))
     dynamodb = boto3.client("dynamodb")
     for table in ("Customer", "Payment", "Inventory"):
-        dynamodb.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
-                {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)
-            ],
-        )
+        make_table(dynamodb, table)
 
     for command in commands(page):
         if command.startswith("aws dynamodb "):
@@ -138,3 +142,27 @@ def test_an_account_is_made_ready_for_orders_by_the_commands_that_are_shown() ->
     inventory = InventoryTable(dynamodb, "Inventory")
     inventory.reserve(run, order.items, datetime.now(UTC))
     inventory.commit(run)
+
+
+@mock_aws
+def test_pieces_that_are_gone_are_taken_out_of_the_stock_as_the_runbook_says() -> None:
+    dynamodb = boto3.client("dynamodb")
+    make_table(dynamodb, "Inventory")
+    InventoryTable(dynamodb, "Inventory").restock("tea", "east", 3)
+    [command] = [
+        line
+        for line in commands(REPOSITORY / "docs" / "runbook.md")
+        if line.startswith("aws dynamodb update-item")
+    ]
+    gone = {"TABLE": "Inventory", "<sku>": "tea", "<warehouse>": "east", "<quantity>": "2"}
+    for written, meant in gone.items():
+        command = command.replace(written, meant)
+    operation, arguments = boto3_call(command)
+
+    getattr(dynamodb, operation)(**arguments)
+
+    [stock] = dynamodb.scan(TableName="Inventory")["Items"]
+    assert (stock["available"], stock["committed"]) == ({"N": "1"}, {"N": "2"})
+    # The one that is left is not enough for a second time.
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+        getattr(dynamodb, operation)(**arguments)
