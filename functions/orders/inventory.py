@@ -82,6 +82,7 @@ class Inventory(Protocol):
         Raises:
             UnknownSkuError, OutOfStockError: Nothing was reserved, and never will be as it is.
             StockContendedError: Nothing was reserved; later it may.
+            OrderConflictError: Other pieces are reserved for the order.
             OrderSupersededError, OrderUndoneError: The attempt may not reserve any more.
         """
         ...

@@ -6,7 +6,8 @@ pieces, or does neither. So however calls are repeated, cut off, or made at once
 doubled or sold twice.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -26,7 +27,7 @@ from functions.orders.inventory import (
     UnknownSkuError,
 )
 from functions.orders.order import OrderItem
-from functions.orders.order_run import OrderRun, Standing, may_undo, standing
+from functions.orders.order_run import OrderConflictError, OrderRun, Standing, may_undo, standing
 from functions.shared import names
 from functions.shared.job import timestamp
 
@@ -119,6 +120,10 @@ class InventoryTable:
             if before is None or _standing(run, before) is Standing.FREE:
                 return _Record(
                     run.order_id, run.attempt, _State.HELD, self._allocate(items), held_until
+                )
+            if _pieces(before.allocations) != _pieces(items):
+                raise OrderConflictError(
+                    "the order's id belongs to another order, which has other pieces reserved"
                 )
             if before.attempt == run.attempt:
                 return before
@@ -318,6 +323,14 @@ class InventoryTable:
                 "ExpressionAttributeValues": to_item({":quantity": quantity, ":none": 0}),
             }
         }
+
+
+def _pieces(parts: Iterable[Allocation | OrderItem]) -> Counter[str]:
+    """How many of each SKU, from wherever they come."""
+    pieces: Counter[str] = Counter()
+    for part in parts:
+        pieces[part.sku] += part.quantity
+    return pieces
 
 
 def _standing(run: OrderRun, record: _Record) -> Standing:

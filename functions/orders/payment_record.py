@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from functions.orders.order import Money
-from functions.orders.order_run import OrderRun, Standing, may_undo, standing
+from functions.orders.order_run import OrderConflictError, OrderRun, Standing, may_undo, standing
 from functions.orders.payments import PaymentStateError, PaymentStatus
 
 
@@ -151,7 +151,9 @@ def _pay(run: OrderRun, bill: Bill, status: PaymentStatus, movement: Movement) -
 
 def _check_same(record: PaymentRecord, bill: Bill) -> None:
     if record.bill != bill:
-        raise PaymentStateError("the order has a payment of other money or another customer")
+        raise OrderConflictError(
+            "the order's id belongs to another order, with other money or another customer"
+        )
 
 
 def _undo(

@@ -14,10 +14,7 @@ class PaymentDeclinedError(PermanentError):
 
 
 class PaymentStateError(PermanentError):
-    """The payment is not in a state that allows this, such as capturing what was refunded.
-
-    Also where an order that has a payment asks for other money, or for another customer's.
-    """
+    """The payment is not in a state that allows this, such as capturing what was refunded."""
 
 
 class PaymentContendedError(TransientError):
@@ -55,6 +52,7 @@ class Payments(Protocol):
         Raises:
             PaymentDeclinedError: No money was moved.
             PaymentContendedError: No money was moved; later it may.
+            OrderConflictError: The order has a payment of other money, or another customer's.
             OrderSupersededError, OrderUndoneError: The attempt may not move money any more.
         """
         ...

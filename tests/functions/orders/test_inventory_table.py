@@ -35,7 +35,12 @@ from functions.orders.inventory import (
 )
 from functions.orders.inventory_table import InventoryTable
 from functions.orders.order import OrderItem
-from functions.orders.order_run import OrderRun, OrderSupersededError, OrderUndoneError
+from functions.orders.order_run import (
+    OrderConflictError,
+    OrderRun,
+    OrderSupersededError,
+    OrderUndoneError,
+)
 from functions.shared.aws_errors import is_transient
 from functions.shared.errors import PermanentError, TransientError
 from functions.shared.job import timestamp
@@ -225,6 +230,51 @@ def test_reserving_twice_is_reserving_once(
 
     assert again == first
     assert stock_room.pieces("a") == Pieces(available=1, reserved=2)
+
+
+@pytest.mark.parametrize("run", [FIRST, SECOND])
+@pytest.mark.parametrize("is_committed", [False, True])
+@pytest.mark.parametrize("other", [{"a": 3}, {"a": 2, "b": 1}, {"b": 2}])
+def test_an_id_of_an_order_with_other_pieces_reserves_nothing(
+    inventory: InventoryTable,
+    stock_room: StockRoom,
+    run: OrderRun,
+    is_committed: bool,  # noqa: FBT001  # pytest passes it by name
+    other: dict[str, int],
+) -> None:
+    for sku in "ab":
+        inventory.restock(sku, "north", 9)
+    inventory.reserve(FIRST, items(a=2), NOW)
+    if is_committed:
+        inventory.commit(FIRST)
+    before = stock_room.rows()
+
+    with pytest.raises(OrderConflictError):
+        inventory.reserve(run, items(**other), NOW)
+
+    assert stock_room.rows() == before
+
+
+def test_what_was_released_keeps_no_other_order_from_its_id(inventory: InventoryTable) -> None:
+    inventory.restock("a", "north", 9)
+    inventory.reserve(FIRST, items(a=2), NOW)
+    inventory.release(FIRST)
+
+    anew = inventory.reserve(SECOND, items(a=3), NOW)
+
+    assert anew.allocations == (Allocation("a", "north", 3),)
+
+
+def test_an_order_is_the_same_however_its_pieces_are_spread(
+    inventory: InventoryTable, stock_room: StockRoom
+) -> None:
+    inventory.restock("a", "north", 1)
+    inventory.restock("a", "south", 1)
+
+    reserved = inventory.reserve(FIRST, items(a=2), NOW)
+
+    assert inventory.reserve(SECOND, items(a=2), NOW) == reserved
+    assert len(reserved.allocations) == len(stock_room.shelves())
 
 
 def test_a_reserve_after_the_commit_finds_what_was_committed(
