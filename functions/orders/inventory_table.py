@@ -166,17 +166,32 @@ class InventoryTable:
             and bool(after.allocations)
         )
 
-    def expire(self, now: datetime, limit: int) -> int:
-        """Give back the stock of up to *limit* reservations whose time is over; how many it was.
+    def overdue(self, now: datetime) -> Iterator[str]:
+        """Orders whose reservation was over a moment ago."""
+        paginator = self._client.get_paginator("query")
+        for bucket in range(_HELD_BUCKETS):
+            pages = paginator.paginate(
+                TableName=self._table_name,
+                IndexName=names.HELD_INDEX,
+                KeyConditionExpression=(
+                    f"{names.HELD_BUCKET} = :bucket AND {names.HELD_UNTIL} <= :now"
+                ),
+                ExpressionAttributeValues=to_item({":bucket": str(bucket), ":now": timestamp(now)}),
+            )
+            for page in pages:
+                for item in page["Items"]:
+                    yield from_item(item)[names.ITEM_KEY].removeprefix(f"{_RESERVATION}#")
+
+    def expire(self, order_id: str, now: datetime) -> bool:
+        """Give the stock of a reservation back if its time is over; whether it was given back.
 
         One that is committed, released or taken over at the same moment stays as that left it.
         """
-        expired = 0
-        for order_id in self._overdue(now, limit):
-            expired += self._expire(order_id, now)
-            if expired >= limit:
-                break
-        return expired
+        # The index shows what was a moment ago.
+        before = self._record(order_id)
+        if before is None or before.held_until is None or before.held_until > timestamp(now):
+            return False
+        return self._write(before, replace(before, state=_State.EXPIRED, held_until=None))
 
     def restock(self, sku: str, warehouse: str, quantity: int) -> None:
         """Add *quantity* pieces to what the warehouse has; each call adds them once more.
@@ -206,13 +221,6 @@ class InventoryTable:
                 return after
         raise StockContendedError("other orders keep changing the same stock")
 
-    def _expire(self, order_id: str, now: datetime) -> bool:
-        # The index shows what was a moment ago.
-        before = self._record(order_id)
-        if before is None or before.held_until is None or before.held_until > timestamp(now):
-            return False
-        return self._write(before, replace(before, state=_State.EXPIRED, held_until=None))
-
     def _record(self, order_id: str) -> _Record | None:
         columns = read(self._client, self._table_name, *_reservation_key(order_id).values())
         return None if columns is None else _Record.from_columns(columns)
@@ -239,23 +247,6 @@ class InventoryTable:
             item[names.ITEM_SORT_KEY].removeprefix(f"{_WAREHOUSE}#"): item[_AVAILABLE]
             for item in items
         }
-
-    def _overdue(self, now: datetime, page_size: int) -> Iterator[str]:
-        """Orders that the index shows as held for too long."""
-        paginator = self._client.get_paginator("query")
-        for bucket in range(_HELD_BUCKETS):
-            pages = paginator.paginate(
-                TableName=self._table_name,
-                IndexName=names.HELD_INDEX,
-                KeyConditionExpression=(
-                    f"{names.HELD_BUCKET} = :bucket AND {names.HELD_UNTIL} <= :now"
-                ),
-                ExpressionAttributeValues=to_item({":bucket": str(bucket), ":now": timestamp(now)}),
-                PaginationConfig={"PageSize": page_size},
-            )
-            for page in pages:
-                for item in page["Items"]:
-                    yield from_item(item)[names.ITEM_KEY].removeprefix(f"{_RESERVATION}#")
 
     def _write(self, before: _Record | None, after: _Record) -> bool:
         """Write the record and move its pieces; False where either is not as it was read."""

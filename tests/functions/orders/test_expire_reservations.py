@@ -1,19 +1,17 @@
 """The schedule that gives back what abandoned orders hold."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from moto import mock_aws
 
-from functions.orders import expire_reservations, inventory_service
+from functions.orders import expire_reservations
 from functions.orders.inventory import HOLD
 from functions.orders.inventory_table import InventoryTable
 from functions.orders.order import OrderItem
 from functions.orders.order_run import OrderRun
-from functions.shared import names
 from tests.functions.orders.stock_room import TABLE, Pieces, StockRoom
 
 
@@ -28,17 +26,21 @@ class Countdown:
 
 
 @dataclass
-class PagesOf:
-    """An inventory with so many reservations to expire; the time it was asked at is kept."""
+class Overdue:
+    """An inventory with so many reservations to expire, of which some cannot."""
 
-    overdue: int
-    asked_at: list[datetime] = field(default_factory=list)
+    count: int
+    stuck: Collection[str] = ()
+    tried: list[str] = field(default_factory=list)
 
-    def expire(self, now: datetime, limit: int) -> int:
-        self.asked_at.append(now)
-        expired = min(self.overdue, limit)
-        self.overdue -= expired
-        return expired
+    def overdue(self, _now: datetime) -> Iterator[str]:
+        return (f"order-{number}" for number in range(self.count))
+
+    def expire(self, order_id: str, _now: datetime) -> bool:
+        self.tried.append(order_id)
+        if order_id in self.stuck:
+            raise ValueError("cannot be expired")
+        return True
 
 
 @pytest.fixture
@@ -61,33 +63,24 @@ def test_what_is_over_is_given_back_and_what_is_not_stays(
     assert stock_room.pieces("a") == Pieces(available=6, reserved=3)
 
 
-def test_page_follows_page_until_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    inventory = PagesOf(2 * expire_reservations.PAGE + 1)
-    monkeypatch.setattr(expire_reservations, "inventory", inventory)
-
-    answer = expire_reservations.handler({}, Countdown())
-
-    assert answer == {"expired": 2 * expire_reservations.PAGE + 1}
-    assert len(inventory.asked_at) == 3
-
-
-def test_no_page_is_begun_that_the_time_may_not_last_for_and_the_log_says_so(
+def test_nothing_is_begun_that_the_time_may_not_last_for_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    inventory = PagesOf(10 * expire_reservations.PAGE)
+    inventory = Overdue(10)
     monkeypatch.setattr(expire_reservations, "inventory", inventory)
     spare = expire_reservations.SPARE_MILLISECONDS
 
     answer = expire_reservations.handler({}, Countdown([2 * spare, spare, spare - 1]))
 
-    assert answer == {"expired": 2 * expire_reservations.PAGE}
+    assert answer == {"expired": 2}
+    assert inventory.tried == ["order-0", "order-1"]
     assert "more is left than fits one run" in caplog.messages
 
 
 def test_the_count_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(expire_reservations, "inventory", PagesOf(3))
+    monkeypatch.setattr(expire_reservations, "inventory", Overdue(3))
     caplog.set_level("INFO")
 
     expire_reservations.handler({}, Countdown())
@@ -97,8 +90,39 @@ def test_the_count_is_logged(
     assert vars(record)["expired"] == 3
 
 
-@pytest.mark.parametrize("module", [expire_reservations, inventory_service])
-def test_a_missing_table_name_is_a_failure_at_start(module: Any) -> None:
-    assert module.Settings.from_environ({names.INVENTORY_TABLE_NAME: "any"}).table_name == "any"
-    with pytest.raises(KeyError, match=names.INVENTORY_TABLE_NAME):
-        module.Settings.from_environ({})
+def test_one_that_cannot_expire_holds_up_no_other_and_rings_the_alarm_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    inventory = Overdue(4, stuck=("order-0", "order-2"))
+    monkeypatch.setattr(expire_reservations, "inventory", inventory)
+
+    with pytest.raises(expire_reservations.ReservationsStuckError, match=r"^2 reservations"):
+        expire_reservations.handler({}, Countdown())
+
+    assert inventory.tried == ["order-0", "order-1", "order-2", "order-3"]
+    logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [vars(record)["order_id"] for record in logged] == ["order-0", "order-2"]
+    assert all(record.exc_info for record in logged)
+
+
+def test_a_record_that_cannot_be_read_keeps_nothing_else_from_expiring(
+    stock_room: StockRoom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    inventory = InventoryTable(stock_room.client, TABLE)
+    monkeypatch.setattr(expire_reservations, "inventory", inventory)
+    inventory.restock("a", "north", 9)
+    over = datetime.now(UTC) - HOLD
+    for order_id in ("broken", "one", "two", "three"):
+        inventory.reserve(OrderRun(order_id, 1), [OrderItem("a", 2, 1)], over)
+    stock_room.client.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "RESERVATION#broken"}, "sk": {"S": "RESERVATION"}},
+        UpdateExpression="REMOVE allocations",
+    )
+
+    with pytest.raises(expire_reservations.ReservationsStuckError):
+        expire_reservations.handler({}, Countdown())
+
+    assert stock_room.pieces("a") == Pieces(available=7, reserved=2)
+    [logged] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert vars(logged)["order_id"] == "broken"

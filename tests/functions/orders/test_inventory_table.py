@@ -86,6 +86,11 @@ def items(**quantities: int) -> list[OrderItem]:
     return [OrderItem(sku, quantity, unit_price=1) for sku, quantity in quantities.items()]
 
 
+def expire(inventory: InventoryTable, now: datetime) -> int:
+    """Expire all that the index shows; how many it was."""
+    return sum([inventory.expire(order_id, now) for order_id in inventory.overdue(now)])
+
+
 def refusal(client: Any, *reasons: str) -> ClientError:
     """How DynamoDB cancels a transaction."""
     error: ClientError = client.exceptions.TransactionCanceledException(
@@ -364,8 +369,8 @@ def test_a_retry_takes_over_what_was_left_held_with_all_the_time_it_needs(
 
     assert inventory.reserve(SECOND, items(a=2), later) == left
     assert stock_room.pieces("a") == Pieces(available=1, reserved=2)
-    assert inventory.expire(NOW + HOLD, limit=9) == 0
-    assert inventory.expire(later + HOLD, limit=9) == 1
+    assert expire(inventory, NOW + HOLD) == 0
+    assert expire(inventory, later + HOLD) == 1
 
 
 def test_a_retry_takes_over_what_was_left_committed(
@@ -378,7 +383,7 @@ def test_a_retry_takes_over_what_was_left_committed(
     assert inventory.reserve(SECOND, items(a=2), NOW) == left
     inventory.commit(SECOND)
     assert stock_room.pieces("a") == Pieces(available=1, committed=2)
-    assert inventory.expire(NOW + 2 * HOLD, limit=9) == 0
+    assert expire(inventory, NOW + 2 * HOLD) == 0
 
 
 def test_a_commit_or_release_of_a_retry_takes_over_too(
@@ -435,7 +440,7 @@ def test_a_late_call_of_an_earlier_attempt_changes_nothing(
     else:
         inventory.reserve(SECOND, items(a=2), NOW)
     if retry == "expire":
-        inventory.expire(NOW + HOLD, limit=9)
+        expire(inventory, NOW + HOLD)
     before = stock_room.rows()
 
     with pytest.raises(OrderSupersededError):
@@ -455,11 +460,11 @@ def test_a_reservation_that_is_not_committed_in_time_gives_its_stock_back(
     inventory.restock("a", "north", 3)
     inventory.reserve(FIRST, items(a=2), NOW)
 
-    assert inventory.expire(NOW + HOLD - timedelta(seconds=1), limit=9) == 0
+    assert not inventory.expire(FIRST.order_id, NOW + HOLD - timedelta(seconds=1))
     assert stock_room.pieces("a") == Pieces(available=1, reserved=2)
-    assert inventory.expire(NOW + HOLD, limit=9) == 1
+    assert expire(inventory, NOW + HOLD) == 1
     assert stock_room.pieces("a") == Pieces(available=3)
-    assert inventory.expire(NOW + HOLD, limit=9) == 0
+    assert expire(inventory, NOW + HOLD) == 0
 
 
 def test_an_expired_reservation_is_told_apart_and_does_not_come_back(
@@ -467,7 +472,7 @@ def test_an_expired_reservation_is_told_apart_and_does_not_come_back(
 ) -> None:
     inventory.restock("a", "north", 3)
     inventory.reserve(FIRST, items(a=2), NOW)
-    inventory.expire(NOW + HOLD, limit=9)
+    expire(inventory, NOW + HOLD)
 
     with pytest.raises(ReservationExpiredError):
         inventory.commit(FIRST)
@@ -482,7 +487,7 @@ def test_a_retry_reserves_anew_what_expired_but_cannot_commit_it(
 ) -> None:
     inventory.restock("a", "north", 3)
     inventory.reserve(FIRST, items(a=2), NOW)
-    inventory.expire(NOW + HOLD, limit=9)
+    expire(inventory, NOW + HOLD)
 
     with pytest.raises(ReservationExpiredError):
         inventory.commit(SECOND)
@@ -509,17 +514,18 @@ def test_only_what_is_held_is_in_the_index(
     assert indexed == {"order-3": timestamp(NOW + HOLD)}
 
 
-def test_no_more_expire_at_once_than_asked_for_and_all_do_in_the_end(
+def test_all_that_is_overdue_is_found_wherever_it_is_in_the_index(
     inventory: InventoryTable, stock_room: StockRoom
 ) -> None:
     inventory.restock("a", "north", 20)
-    for number in range(20):
-        inventory.reserve(OrderRun(f"order-{number}", 1), items(a=1), NOW)
+    overdue = {f"order-{number}" for number in range(20)}
+    for order_id in overdue:
+        inventory.reserve(OrderRun(order_id, 1), items(a=1), NOW)
     assert len({row["held_bucket"] for row in stock_room.reservations().values()}) == 4
 
-    expired = [inventory.expire(NOW + HOLD, limit=8) for _ in range(4)]
+    assert set(inventory.overdue(NOW + HOLD)) == overdue
 
-    assert expired == [8, 8, 4, 0]
+    assert expire(inventory, NOW + HOLD) == 20
     assert stock_room.pieces("a") == Pieces(available=20)
 
 
@@ -547,7 +553,7 @@ def test_what_is_saved_at_the_last_moment_does_not_expire(
 
     wire.before = once(moment, save)
 
-    assert inventory.expire(NOW + HOLD, limit=9) == 0
+    assert expire(inventory, NOW + HOLD) == 0
     assert stock_room.rows() == after_rescue
 
 
@@ -766,7 +772,7 @@ def test_what_is_committed_released_taken_over_and_expired_at_once_stays_whole(
     runs = [OrderRun(f"order-{number}", 1) for number in range(3)]
     for run in runs:
         inventory.reserve(run, items(a=4), NOW)
-    tasks: list[Callable[[], Any]] = [lambda: inventory.expire(NOW + HOLD, limit=9)] * 2
+    tasks: list[Callable[[], Any]] = [lambda: expire(inventory, NOW + HOLD)] * 2
     for run in runs:
         retry = OrderRun(run.order_id, 2)
         tasks += [
@@ -907,21 +913,17 @@ class Warehousing(RuleBasedStateMachine):
             assert is_put_back
             record.attempt, record.state, record.held_until = attempt, "released", None
 
-    @rule(limit=st.integers(1, 3))
-    def expire(self, limit: int) -> None:
+    @rule()
+    def expire(self) -> None:
         due = {
             order_id
             for order_id, record in self.expected.items()
             if record.held_until is not None and record.held_until <= self.clock
         }
 
-        expired = self.inventory.expire(self.clock, limit)
+        assert expire(self.inventory, self.clock) == len(due)
 
-        assert expired == min(limit, len(due))
-        rows = self.stock_room.reservations()
-        changed = {order_id for order_id in due if rows[order_id]["state"] == "expired"}
-        assert len(changed) == expired
-        for order_id in changed:
+        for order_id in due:
             self.expected[order_id].state = "expired"
             self.expected[order_id].held_until = None
 

@@ -40,7 +40,7 @@ def late(jobs: OrderJobs) -> OrderJobs:
     matrix.interrupted(cut_off)
     assert shipped_from(jobs) == [PORTO]
     inventory = jobs.shop.inventory_table
-    inventory.expire(datetime.now(UTC) + HOLD, limit=9)
+    assert inventory.expire(ORDER, datetime.now(UTC) + HOLD)
     # The kettles are in Porto only, so that all of this is taken from there.
     inventory.reserve(OTHER, [OrderItem(MUG, 10, 1), OrderItem(KETTLE, 1, 1)], datetime.now(UTC))
     return jobs
