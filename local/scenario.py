@@ -173,6 +173,16 @@ ORDERS = (
         effects=FULFILLED,
     ),
     Case(
+        "chain-stranger",
+        "the first of them knows no such customer",
+        job_type="order-orchestration",
+        status=JobStatus.FAILED,
+        error="invalid_customer",
+        effects=(),
+        alerts=1,
+        customer="nobody",
+    ),
+    Case(
         "chain-no-funds",
         "the third of them declines the card",
         job_type="order-orchestration",

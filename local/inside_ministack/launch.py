@@ -25,6 +25,7 @@ def main() -> None:
     if not hasattr(events, "_tick_scheduled_rules"):
         raise RuntimeError("this MiniStack has no _tick_scheduled_rules")
     events._tick_scheduled_rules = _nothing_polled  # noqa: SLF001  # no switch for it
+    _name_errors(lambda_service)
     _accept_metric_math(importlib.import_module("ministack.services.cloudformation.provisioners"))
     runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
     # After each invocation it looks a thousand times a second, for up to 50 ms, whether the
@@ -35,6 +36,37 @@ def main() -> None:
         idle_confirm=0.001,
     )
     importlib.import_module("ministack.app").main()
+
+
+def _name_errors(lambda_service: Any) -> None:
+    """Let a function's error be of the class that it raised, as Lambda says it.
+
+    MiniStack calls them all `Runtime.HandlerError`, and a caller that tells a service's *no* from
+    its crash could not.
+    """
+    original = lambda_service._execute_function_warm  # noqa: SLF001  # no switch for it
+
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        answer = original(*args, **kwargs)
+        body = answer.get("body")
+        if answer.get("error") and isinstance(body, dict):
+            raised = _class_raised(answer.get("log") or "", body.get("errorMessage") or "")
+            body["errorType"] = raised or body.get("errorType")
+        return answer
+
+    lambda_service._execute_function_warm = execute  # noqa: SLF001  # likewise
+
+
+def _class_raised(log: str, message: str) -> str | None:
+    """The name at the end of the traceback that ends *log*; None where no exception was raised."""
+    if "Traceback (most recent call last)" not in log:
+        return None
+    text = log.rstrip()
+    if message.strip():
+        text, found, _ = text.rpartition(f": {message.rstrip()}")
+        if not found:
+            return None
+    return text.rpartition("\n")[2].rpartition(".")[2] or None
 
 
 def _accept_metric_math(provisioners: Any) -> None:

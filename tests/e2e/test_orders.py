@@ -210,6 +210,24 @@ def test_a_failed_order_is_done_anew_by_its_retry(
     assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("customer", "sku", "code"),
+    [("nobody", "tea", "invalid_customer"), ("ann", "fog", "unknown_sku")],
+)
+def test_a_plain_services_no_is_its_last_word(
+    customer: str, sku: str, code: str, deployed: DeployedJobs, faults: Faults
+) -> None:
+    order_id = f"told-{code}"
+    asked = faults.count(app=ORCHESTRATION, operation=CHECKPOINT, contains=order_id)
+
+    deployed.submit_order(ORCHESTRATION, order_id, customer=customer, sku=sku)
+    job = deployed.ended(order_id)
+
+    assert end(job) == (JobStatus.FAILED, code)
+    # The claim, the calls and undos, the record: none of them repeated, no pause between them.
+    assert faults.applied(asked) <= 6
+
+
 @pytest.mark.parametrize("job_type", ORDER_TYPES)
 def test_a_customer_without_funds_buys_nothing(
     job_type: str, deployed: DeployedJobs, shop: Shop

@@ -227,3 +227,16 @@ def _invoke_raw(deployed: DeployedStack, name: str) -> tuple[str, int]:
         lambda params, **_: params["headers"].update({"X-Amz-Durable-Execution-Name": name}),
     )
     return refusal(client.invoke, FunctionName=deployed.outputs["StepsAlias"])
+
+
+@pytest.mark.parametrize("message", ["declined", "", "two\nlines: of it"])
+def test_a_plain_functions_error_is_of_the_class_that_it_raised(
+    message: str, deployed: DeployedStack
+) -> None:
+    answer = deployed.lambda_.invoke(
+        FunctionName=deployed.outputs["Echo"], Payload=json.dumps({"fail": message}).encode()
+    )
+
+    told = json.loads(answer["Payload"].read())
+    assert answer["FunctionError"] == "Unhandled"
+    assert (told["errorType"], told["errorMessage"]) == ("ValueError", message)
