@@ -733,39 +733,39 @@ _EXECUTION = (
         "execution_timed_out",
         (JobStatus.TIMED_OUT,),
         "The execution ran into its timeout. A crash loop (import error, out of memory) ends "
-        "so too: Lambda starts it over until then. Nothing was undone.",
+        "so too: Lambda starts it over until then. Nothing more was undone.",
         "Look at the function's log first.",
     ),
     _ended(
         "execution_stopped",
         (JobStatus.CANCELLED,),
-        "An operator stopped the execution. Nothing was undone.",
+        "An operator stopped the execution. Nothing more was undone.",
         "Retry where it was stopped by mistake.",
     ),
     _ended(
         "execution_failed",
         (JobStatus.FAILED,),
-        "Lambda ended the execution and did not say why. Nothing was undone.",
+        "Lambda ended the execution and did not say why. Nothing more was undone.",
         "Look at the function's log.",
     ),
     _ended(
         "checkpoint",
         (JobStatus.FAILED,),
         "Lambda refused a checkpoint: a right is missing, or the execution is over 3,000 "
-        "operations or 100 MB. Nothing was undone.",
+        "operations or 100 MB. Nothing more was undone.",
         "Mend the role or split the work, then retry; finished steps are done again.",
     ),
     _ended(
         "non_deterministic_execution",
         (JobStatus.FAILED,),
-        "The workflow took another way than before its last wait. Nothing was undone.",
+        "The workflow took another way than before its last wait. Nothing more was undone.",
         "Mend the workflow, then retry; finished steps are done again.",
     ),
     replace(
         _ended(
             "execution",
             (JobStatus.FAILED,),
-            "The durable SDK gave the execution up; the message says why. Nothing was undone.",
+            "The durable SDK gave the execution up; the message says why. Nothing more was undone.",
             "Look at the function's log, then retry; finished steps are done again.",
         ),
         names=(

@@ -99,8 +99,8 @@ _HEADINGS = {
             "What `order-transaction`, `order-processing` and `order-orchestration` add. With "
             "these codes, whatever an order had done was undone, in reverse order, and the row's "
             "`error.undone` lists it; a retry does everything anew. Where even undoing failed, "
-            "the code is `rollback_incomplete` and nothing else. Nothing was undone where a code "
-            "of the execution above says so: see *Orders that were cut off* in the runbook."
+            "the code is `rollback_incomplete` and nothing else. Nothing more was undone where a "
+            "code of the execution above says so: see *Orders that were cut off* in the runbook."
         ),
     ),
 }

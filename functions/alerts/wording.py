@@ -87,7 +87,7 @@ class _Words:
     is_for_everyone: bool = False
 
 
-_STAYS = "what its finished steps did stays done; nothing was undone."
+_STAYS = "what its finished steps did stays done; nothing more was undone."
 _GIVEN_UP = _Words(_RED, "Job failed", "The job was given up on. Look, mend the cause, then retry.")
 _BY_SITUATION = {
     Situation.REFUSED: _Words(

@@ -105,11 +105,12 @@ def test_every_error_that_ends_a_job_is_listed_by_its_code_and_no_other() -> Non
 
 
 @pytest.mark.parametrize("code", sorted(OTHER_CODES - {"invalid_job"}))
-def test_of_an_execution_that_was_cut_off_nothing_is_said_to_be_undone(code: str) -> None:
+def test_of_an_execution_that_was_cut_off_nothing_more_is_said_to_be_undone(code: str) -> None:
+    """It may have been undoing already."""
     entry = find(code, Operation.EXECUTION)
 
     assert entry is not None
-    assert "Nothing was undone." in entry.meaning
+    assert "Nothing more was undone." in entry.meaning
 
 
 @pytest.mark.parametrize("operation", [Operation.PUT_ITEM, Operation.PUT_OBJECT])

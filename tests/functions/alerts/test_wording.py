@@ -153,7 +153,7 @@ def test_what_was_undone_is_told_with_whatever_the_job_failed_of() -> None:
 def test_a_job_that_was_cut_off_is_said_to_leave_its_effects(status: JobStatus, code: str) -> None:
     told = said(dead_letter_body(), ended(status, JobError(code, "")))
 
-    assert "what its finished steps did stays done; nothing was undone" in told.advice
+    assert "what its finished steps did stays done; nothing more was undone" in told.advice
 
 
 def all_below(kind: type[Exception]) -> set[type[Exception]]:
