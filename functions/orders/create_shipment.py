@@ -14,7 +14,7 @@ from functions.orders.service_errors import UnknownActionError
 from functions.orders.shipment_steps import CANCELLING, SHIPPING, cancel, create, find
 
 # How long the carrier takes to put a shipment into its own books.
-CONFIRMING = Duration.from_seconds(10)
+CONFIRMING = Duration.from_seconds(2)
 
 
 @durable_service

@@ -13,7 +13,7 @@ from functions.orders.payment_steps import PAYING, authorize, capture, refund, v
 from functions.orders.service_errors import UnknownActionError
 
 # What the bank asks for between holding money and taking it.
-SETTLING = Duration.from_seconds(5)
+SETTLING = Duration.from_seconds(2)
 
 
 @durable_service
