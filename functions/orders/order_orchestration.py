@@ -28,7 +28,8 @@ def handler(order: Order, context: DurableContext) -> Fulfilled:
     run = OrderRun.of(job_run(context))
     with Saga(context) as saga:
         if run.attempt > 1:
-            # An earlier attempt that was interrupted may have left any of it behind.
+            # An earlier attempt that was interrupted may have left any of it behind; in the order
+            # of the dos below, for they keep their places.
             saga.undo_with(release(run), refund(run), cancel(run))
 
         call(context, validate(run, order), name="validate-customer")

@@ -21,7 +21,8 @@ def handler(order: ProposedOrder, context: DurableContext) -> Fulfilled | Reject
     run = OrderRun.of(job_run(context))
     with Saga(context) as saga:
         if run.attempt > 1:
-            # An earlier attempt that was interrupted may have left any of it behind.
+            # An earlier attempt that was interrupted may have left any of it behind; in the order
+            # of the dos below, for they keep their places.
             saga.undo_with(void(run), release(run), cancel(run), refund(run))
 
         rejection = context.step(validate(order), name="validate-order", config=VALIDATING)

@@ -6,6 +6,7 @@ Undoing is made of durable operations like everything else, so that it too survi
 and goes on where it was.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +17,7 @@ from aws_durable_execution_sdk_python.config import StepConfig
 from aws_durable_execution_sdk_python.exceptions import UnrecoverableError
 
 from functions.orders.order_run import OrderConflictError
+from functions.orders.service_errors import ServiceFailedError
 from functions.shared.errors import PermanentError, error_code
 from functions.shared.failures import code_of
 from functions.shared.retries import PATIENTLY
@@ -23,6 +25,9 @@ from functions.shared.retries import PATIENTLY
 UNDOING = StepConfig(retry_strategy=PATIENTLY)
 # Also where the class is lost, as on the way out of a step or of a service function.
 _CONFLICT = error_code(OrderConflictError.__name__)
+_SERVICE_FAILED = error_code(ServiceFailedError.__name__)
+# How the message of a `ServiceFailedError` begins; what follows may be anything.
+_CODE_FIRST = re.compile(r"[a-z0-9_]{1,64}(?=: )")
 
 
 class RollbackIncompleteError(PermanentError):
@@ -112,17 +117,24 @@ class Saga:
             except UnrecoverableError:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, the others must run
-                gave_up[name] = code_of(error)
+                gave_up[name] = _reason(error)
             else:
                 undone += [note] if note else []
         return undone, gave_up
+
+
+def _reason(error: Exception) -> str:
+    """The code of what went wrong, and behind a service that gave up, of what it met."""
+    code = code_of(error)
+    met = _CODE_FIRST.match(str(error)) if code == _SERVICE_FAILED else None
+    return f"{code}: {met[0]}" if met else code
 
 
 def _incomplete(
     undone: list[str], gave_up: dict[str, str], *, because_of: Exception | None
 ) -> RollbackIncompleteError:
     undos = ", ".join(f"{name} ({code})" for name, code in gave_up.items())
-    cause = f" after {code_of(because_of)}" if because_of else ""
+    cause = f" after {_reason(because_of)}" if because_of else ""
     incomplete = RollbackIncompleteError(
         f"{undos} gave up{cause}; money or stock is in the wrong place and a person must look"
     )

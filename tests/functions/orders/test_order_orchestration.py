@@ -236,6 +236,19 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_calls_for_a_person(
     assert error.get("undone", []) == [text for undo, text in told.items() if undo not in stuck]
 
 
+@pytest.mark.parametrize("undo", ["refund", "cancel"])
+def test_a_durable_function_that_gives_up_on_undoing_is_told_with_what_it_met(
+    jobs: OrderJobs, undo: str
+) -> None:
+    jobs.run(COMMIT_FAILS, Fault(undo, 1, FaultKind.SERVER_ERROR, FOREVER))
+
+    error = jobs.row["error"]
+    assert error["type"] == "rollback_incomplete"
+    assert error["message"].startswith(
+        f"{UNDOS[undo]} (service_failed: internal_server) gave up after reservation_expired; "
+    )
+
+
 # A durable function repeats its step before it gives up.
 @pytest.mark.parametrize(("undo", "tries"), [("release", 1), ("refund", 6), ("cancel", 6)])
 def test_an_undoing_function_that_fails_is_called_again_patiently(

@@ -14,6 +14,7 @@ from aws_durable_execution_sdk_python.exceptions import InvocationError
 from functions.orders.order_run import OrderConflictError
 from functions.orders.payments import PaymentDeclinedError, PaymentStateError
 from functions.orders.saga import Saga, Undo, undo_step
+from functions.orders.service_errors import ServiceFailedError
 from functions.shared.errors import PermanentError, TransientError
 from functions.shared.job import MAX_UNDONE, MAX_UNDONE_BYTES
 from functions.shared.job_table import JobTable
@@ -223,6 +224,30 @@ def test_an_undo_that_gives_up_lets_the_others_run_and_says_so(
     )
     undone = [f"{what} undone" for what in ("third", "second", "first") if what not in stuck]
     assert error.get("undone", []) == undone
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("access_denied: no right to do it", "service_failed: access_denied"),
+        # Sounds like a secret's name, and must not hide the sentence behind it.
+        ("expired_token: it is old", "service_failed: expired_token"),
+        ("Ann's card: no", "service_failed"),
+        ("something", "service_failed"),
+    ],
+)
+def test_of_a_service_that_gave_up_it_is_told_what_it_met_and_nothing_more(
+    rows: Rows, world: World, message: str, told: str
+) -> None:
+    world.refusals["first"] = ServiceFailedError(message)
+    world.refusals["undo first"] = ServiceFailedError(message)
+
+    run(rows, three_steps(world))
+
+    assert rows.get()["error"]["message"] == (
+        f"undo-first ({told}) gave up after {told}; money or stock is in the wrong place"
+        " and a person must look"
+    )
 
 
 def test_what_a_rollback_failed_after_is_told_whatever_its_name(rows: Rows, world: World) -> None:
