@@ -205,6 +205,12 @@ class OrdersStack(Stack):
         # Not at customers: nothing is mended by knowing where somebody lives.
         for table in (self.inventory, self.payments, self.shipments):
             table.grant(self._operators, "dynamodb:Query")
+        # The runbook's commands find the tables among this stack's outputs.
+        self._operators.add_statements(
+            iam.PolicyStatement(
+                actions=["cloudformation:DescribeStacks"], resources=[self.stack_id]
+            )
+        )
         CfnOutput(self, "OperatorPolicyArn", value=self._operators.managed_policy_arn)
 
     def _say_where_the_records_are(self) -> None:
