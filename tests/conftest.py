@@ -33,6 +33,8 @@ TESTS = Path(__file__).parent
 TOGETHER = {"crash_rig", "e2e", "local", "stacks"}
 
 
+# First, because the workers read the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share what takes long to start in one worker, in their order."""
     for item in items:
