@@ -89,6 +89,14 @@ class ContractEntry:
     meaning: str
     advice: str
 
+    @property
+    def is_for_a_new_job(self) -> bool:
+        """Whether a row that says so is left as it is; `jobctl retry` mends the other ones.
+
+        What a direct invoke did wrong, the row itself did not.
+        """
+        return self.retry is Retry.NEW_JOB and self.reaches is Reaches.ROW
+
 
 NO_ROW = None
 # Every status: the row goes on as it was.

@@ -97,13 +97,13 @@ def _took(operation: Operation, now: datetime) -> str | None:
 
 
 def _what(operation: Operation) -> str:
+    """The kind; an invoked function goes by its operation's name, its own is long."""
     if operation.function is None:
         return operation.kind
     if operation.child_arn is not None:
-        return f"{operation.kind} {operation.function}, durable"
+        return f"{operation.kind}, durable"
     # One that failed may not have been started at all.
-    plain = ", plain" if operation.status.is_good else ""
-    return f"{operation.kind} {operation.function}{plain}"
+    return f"{operation.kind}, plain" if operation.status.is_good else operation.kind
 
 
 def _summary(execution: Execution, now: datetime) -> Text:

@@ -5,6 +5,7 @@ What a producer sent may be private, so payloads appear as size and digest, neve
 
 import json
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,8 +25,10 @@ from jobctl.execution_tree import Execution, Unread
 from jobctl.execution_view import execution_as_data, print_operations
 from jobctl.times import age, between, both_clocks
 
+RUNBOOK = "docs/runbook.md"
 _LABEL_WIDTH = 11
 _MAX_KEYS_BYTES = 200
+_FIXED_WORD = re.compile(r"[a-z_]{1,32}")
 
 _JOBS_COLUMNS = ("JOB", "TYPE", "STATUS", "AGE")
 _JOBS_GAP = 2
@@ -58,11 +61,11 @@ class Place:
     option: str
     inbox: str | None = None
 
-    def command(self, verb: str, job_id: str, *options: str) -> str:
-        """A line to copy; an id may begin with a dash, which must not make it an option."""
-        if job_id.startswith("-"):
-            return " ".join(("bin/jobctl", verb, *options, self.option, "--", job_id))
-        return " ".join(("bin/jobctl", verb, job_id, *options, self.option))
+    def command(self, verb: str, name: str, *options: str) -> str:
+        """A line to copy; an id or type may begin with a dash, which must not make it an option."""
+        if name.startswith("-"):
+            return " ".join(("bin/jobctl", verb, *options, self.option, "--", name))
+        return " ".join(("bin/jobctl", verb, name, *options, self.option))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,9 @@ def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> It
     """What the row tells, in the order of `show`."""
     yield Line("job", job.job_id)
     yield Line("type", job.job_type)
-    yield Line("status", f"{job.status}, attempt {job.attempt}")
+    outcome = _outcome(job.result)
+    ended_as = f" ({outcome})" if outcome else ""
+    yield Line("status", f"{job.status}{ended_as}, attempt {job.attempt}")
     if job.progress is not None and not job.is_terminal:
         yield Line("progress", progress_text(job.progress))
     yield from _time_lines(job, now)
@@ -140,8 +145,9 @@ def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
     if job.run_at is not None:
         yield Line("run at", both_clocks(job.run_at))
     if job.started_at is not None:
-        waited = between(job.due_at, job.started_at)
-        yield Line("started", f"{both_clocks(job.started_at)}, after {waited}")
+        # When a retry was asked for is written nowhere.
+        after = f", after {between(job.due_at, job.started_at)}" if job.attempt == 1 else ""
+        yield Line("started", f"{both_clocks(job.started_at)}{after}")
     if job.finished_at is not None:
         took = between(job.started_at, job.finished_at)
         after = f", ran {took}" if took else ", without having run"
@@ -157,13 +163,23 @@ def _result_lines(result: str, *, with_result: bool) -> Iterable[Line]:
 
 def _result_text(result: str) -> str:
     size = f"{len(result.encode()):,} bytes"
+    members = _members(result)
+    return f"{size}: {cut(', '.join(members), _MAX_KEYS_BYTES)}" if members else size
+
+
+def _outcome(result: str | None) -> str | None:
+    """How a job says that it ended; only a word of a workflow's own, never a producer's text."""
+    outcome = _members(result).get("outcome")
+    return outcome if isinstance(outcome, str) and _FIXED_WORD.fullmatch(outcome) else None
+
+
+def _members(result: str | None) -> dict[str, Any]:
+    """Those of a result that is a JSON object."""
     try:
-        value = json.loads(result)
+        value = json.loads(result or "")
     except ValueError:
-        return size
-    if isinstance(value, dict) and value:
-        return f"{size}: {cut(', '.join(value), _MAX_KEYS_BYTES)}"
-    return size
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _payload_text(job: Job) -> str:
@@ -180,7 +196,13 @@ def _digest(text: str) -> str:
 
 def _next_commands(job: Job, place: Place) -> Iterable[str]:
     """What a person would do next with a job in this status."""
-    if job.status in RETRYABLE:
+    entry = find(job.error.type, Operation.EXECUTION) if job.error else None
+    if job.status in RETRYABLE and entry is not None and "rollback_incomplete" in entry.names:
+        yield f"{RUNBOOK}#rollback-incomplete"
+    elif job.status in RETRYABLE and entry is not None and entry.is_for_a_new_job:
+        # A type that is no legal name must not act in a shell.
+        yield place.command("submit", shlex.quote(job.job_type), "--payload", "@payload.json")
+    elif job.status in RETRYABLE:
         yield place.command("retry", job.job_id, "--wait")
     elif not job.is_terminal:
         yield place.command("watch", job.job_id)

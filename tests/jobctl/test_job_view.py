@@ -1,15 +1,19 @@
 """What a person reads, at 80 columns and without colour."""
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from functions.shared.job import Job, JobError, JobStatus, Progress, timestamp
 from jobctl.job_view import (
+    RUNBOOK,
     Place,
     change_line,
     console_link,
@@ -31,7 +35,6 @@ PENDING = any_job(payload=f'{{"password":"{SECRET}"}}')
 FAILED = any_job(
     status=JobStatus.FAILED,
     payload=f'{{"password":"{SECRET}"}}',
-    attempt=2,
     execution_arn=ARN,
     started_at="2026-01-31T09:00:01.200Z",
     finished_at="2026-01-31T09:00:05.300Z",
@@ -61,12 +64,70 @@ def drawn(what: RenderableType) -> str:
 def test_a_failed_job_tells_why_and_what_to_do_next() -> None:
     text = shown(FAILED)
 
-    assert "status     failed, attempt 2" in text
+    assert "status     failed, attempt 1" in text
     assert "error      mail_rejected in step send-mail" in text
     assert "started    2026-01-31T09:00:01.200Z, after 1.2 s" in text
     assert "finished   2026-01-31T09:00:05.300Z, ran 4.1 s" in text
     assert f"execution  {ARN}" in text
-    assert "next       bin/jobctl retry job-1 --wait --stage dev" in text
+    assert "next       bin/jobctl submit send-email --payload @payload.json --stage dev" in text
+
+
+def ended_with(code: str, status: JobStatus = JobStatus.FAILED, **fields: Any) -> Job:
+    return any_job(status=status, error=JobError(code, "It went wrong."), **fields)
+
+
+def next_of(job: Job) -> list[str]:
+    lines = [line for line in shown(job).splitlines() if line.startswith("next ")]
+    return [line.removeprefix("next").strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    "code", ["mail_throttled", "payment_declined", "execution_timed_out", "a_bug_of_a_workflow"]
+)
+def test_what_another_try_may_mend_is_retried(code: str) -> None:
+    assert next_of(ended_with(code)) == ["bin/jobctl retry job-1 --wait --stage dev"]
+
+
+@pytest.mark.parametrize("code", ["malformed_payload", "unknown_sku", "order_conflict"])
+def test_what_a_retry_cannot_mend_is_submitted_anew(code: str) -> None:
+    assert next_of(ended_with(code)) == [
+        "bin/jobctl submit send-email --payload @payload.json --stage dev"
+    ]
+
+
+def test_a_start_that_was_wrong_is_mended_by_a_retry_for_the_row_is_right() -> None:
+    assert next_of(ended_with("payload_mismatch")) == ["bin/jobctl retry job-1 --wait --stage dev"]
+
+
+def test_a_rollback_that_gave_up_sends_to_a_section_of_the_runbook_that_exists() -> None:
+    assert next_of(ended_with("rollback_incomplete")) == [f"{RUNBOOK}#rollback-incomplete"]
+    runbook = Path(__file__).parents[2] / RUNBOOK
+    assert "\n### Rollback incomplete\n" in runbook.read_text(encoding="utf-8")
+
+
+def test_a_type_that_is_no_legal_name_does_nothing_in_a_shell() -> None:
+    [line] = next_of(ended_with("invalid_job", job_type="x; reboot"))
+
+    assert shlex.split(line)[2] == "x; reboot"
+
+
+def test_a_retry_is_not_said_to_have_waited_since_the_job_was_created() -> None:
+    assert "started    2026-01-31T09:00:01.200Z\n" in shown(replace(FAILED, attempt=2))
+
+
+@pytest.mark.parametrize("word", ["rejected", "fulfilled"])
+def test_how_a_job_says_that_it_ended_stands_beside_its_status(word: str) -> None:
+    job = replace(COMPLETED, result=json.dumps({"outcome": word}))
+
+    assert f"status     completed ({word}), attempt 1" in shown(job)
+
+
+@pytest.mark.parametrize("outcome", [SECRET, "Ann, Main Street", "a" * 33, "", 7, None, ["a"]])
+def test_an_outcome_that_is_no_fixed_word_is_not_shown(outcome: Any) -> None:
+    job = replace(COMPLETED, result=json.dumps({"outcome": outcome}))
+
+    assert "status     completed, attempt 1" in shown(job)
+    assert SECRET not in shown(job)
 
 
 def test_prose_fits_80_columns_and_an_arn_stays_in_one_piece() -> None:
