@@ -41,6 +41,26 @@ CUT_OFF = frozenset(
     }
 )
 
+# Codes of jobs that a retry does not mend, as the error contract has it.
+FOR_A_NEW_JOB = frozenset(
+    {
+        "delivery_unknown",
+        "invalid_job",
+        "invalid_run_at",
+        "mail_rejected",
+        "malformed_payload",
+        "order_conflict",
+        "payload_changed",
+        "payload_not_found",
+        "payload_too_large",
+        "run_at_too_far",
+        "stock_too_scattered",
+        "unknown_sku",
+        "unreadable_row",
+        "unwritable_row",
+    }
+)
+
 _SIREN, _RED, _YELLOW, _GREEN, _WHITE = "🚨", "🔴", "🟡", "🟢", "⚪"
 
 # Sections of docs/runbook.md, as its headings become anchors.
@@ -89,6 +109,12 @@ class _Words:
 
 _STAYS = "what its finished steps did stays done; nothing more was undone."
 _GIVEN_UP = _Words(_RED, "Job failed", "The job was given up on. Look, mend the cause, then retry.")
+_ANEW = _Words(
+    _RED,
+    "Job failed",
+    "The job was given up on, and a retry does not help. Look, then have a corrected job submitted"
+    " under a new id.",
+)
 _BY_SITUATION = {
     Situation.REFUSED: _Words(
         _YELLOW,
@@ -134,6 +160,7 @@ _CUT_OFF = _Words(
 )
 _BY_ERROR = {
     **dict.fromkeys(CUT_OFF, _CUT_OFF),
+    **dict.fromkeys(FOR_A_NEW_JOB, _ANEW),
     RESULT_NOT_RECORDED: _Words(
         _RED,
         "Result not recorded",
@@ -144,7 +171,7 @@ _BY_ERROR = {
         _SIREN,
         "Money or stock in the wrong place",
         "The job failed, and something that it had done could not be undone. A person must look"
-        " now: see which undo gave up, put that right as the runbook says, and only then retry.",
+        " now: see which undo gave up, mend what made it give up, then retry as the runbook says.",
         _SECTION_ROLLBACK,
         is_for_everyone=True,
     ),
@@ -201,7 +228,11 @@ def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> 
 def _job_commands(letter: JobDeadLetter, found: Finding, stage: str) -> tuple[Command, ...]:
     commands = [Command("Look", _jobctl("show", letter.job_id, stage))]
     ended = found.situation is Situation.ENDED and found.status in RETRYABLE
-    if ended or found.situation is Situation.UNSEEN:
+    code = found.error.type if found.error else None
+    # After a rollback that gave up, whether to retry is for the runbook to say.
+    if (ended and code not in FOR_A_NEW_JOB | {ROLLBACK_INCOMPLETE}) or (
+        found.situation is Situation.UNSEEN
+    ):
         commands.append(Command("Retry", _jobctl("retry", letter.job_id, stage)))
     # What has ended cannot be stopped; what still runs can.
     if found.execution_arn and found.situation is Situation.UNSETTLED:

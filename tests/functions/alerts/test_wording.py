@@ -14,10 +14,11 @@ from functions.alerts.alert import alert_from_body
 from functions.alerts.fingerprint import fingerprint, normalised
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Notice, Sightings
-from functions.alerts.wording import CUT_OFF, Surroundings, notice
+from functions.alerts.wording import CUT_OFF, FOR_A_NEW_JOB, Surroundings, notice
 from functions.shared.errors import error_code
 from functions.shared.job import RETRYABLE, JobError, JobStatus
 from jobctl import cli
+from jobctl.contract import CONTRACT, Source
 from tests.functions.alerts.fakes import NOW, any_job, ended
 from tests.functions.alerts.messages import (
     EXECUTION_ARN,
@@ -100,11 +101,33 @@ def test_a_failure_tells_every_field_that_a_person_needs() -> None:
         "First · last seen": "2026-01-31T08:00:00.000Z · 2026-01-31T09:00:05.000Z",
     }
     assert told.said == "The address is not deliverable."
-    assert [command.line for command in told.commands] == [
-        "jobctl --stage dev show job-1",
-        "jobctl --stage dev retry job-1",
-    ]
     assert [link.label for link in told.links] == ["Execution", "Logs", "Runbook"]
+
+
+LOOK, RETRY = "jobctl --stage dev show job-1", "jobctl --stage dev retry job-1"
+
+
+def commands(error: str) -> list[str]:
+    told = said(dead_letter_body(), ended(error=JobError(error, "why")))
+    return [command.line for command in told.commands]
+
+
+@pytest.mark.parametrize("error", ["mail_throttled", "payment_declined", "checkpoint", "key"])
+def test_what_another_try_may_mend_comes_with_the_command_to_retry(error: str) -> None:
+    assert commands(error) == [LOOK, RETRY]
+
+
+@pytest.mark.parametrize("error", [*sorted(FOR_A_NEW_JOB), "rollback_incomplete"])
+def test_what_a_retry_alone_does_not_mend_comes_without_that_command(error: str) -> None:
+    assert commands(error) == [LOOK]
+
+
+def test_what_a_retry_does_not_mend_is_as_the_error_contract_has_it() -> None:
+    entries = (entry for entry in CONTRACT if entry.source is Source.ROW)
+
+    assert {
+        name for entry in entries if entry.is_for_a_new_job for name in entry.names
+    } == FOR_A_NEW_JOB
 
 
 @pytest.mark.parametrize(
