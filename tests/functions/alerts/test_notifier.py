@@ -128,7 +128,7 @@ def test_blocks_that_slack_refuses_are_told_in_plain_text(bench: Bench) -> None:
 
     [message] = bench.channel.told
     assert "blocks" not in message
-    assert "jobctl --stage dev retry job-1" in message["text"]
+    assert "jobctl --stage dev show job-1" in message["text"]
 
 
 def test_one_message_that_cannot_be_told_does_not_hold_up_the_others(bench: Bench) -> None:
