@@ -25,6 +25,12 @@ LOG_BYTES = 5_000_000
 INTERRUPTED = 130
 # A call that is under way when the scenario is told to stop.
 LAST_CALL_SECONDS = 10
+# To be copied from the terminal.
+ANY_MAIL = '{"to": "success@simulator.amazonses.com", "subject": "Hello", "text": "It works."}'
+ANY_ORDER = (
+    '{"customer_id": "ann", "currency": "EUR",'
+    ' "items": [{"sku": "tea", "quantity": 2, "unit_price": 450}]}'
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +106,9 @@ async def _stay_up(platform: Platform, state: Path, *, deploy: bool) -> NoReturn
     if deploy:
         await platform.while_well(_deploy(running, state))
     _say(f"Slack and mails:  {running.inbox}")
-    _say("Submit a job:     .venv/bin/python -m jobctl --local submit send-email --payload ...")
+    _say(f"Submit a mail:    bin/jobctl --local submit send-email --payload '{ANY_MAIL}' --wait")
+    _say(f"Or an order:      bin/jobctl --local submit order-transaction --payload '{ANY_ORDER}'")
+    _say("See what it did:  bin/jobctl --local show ID")
     _say("Stop it:          Ctrl-C")
     try:
         await platform.until_it_fails()
