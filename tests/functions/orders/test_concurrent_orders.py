@@ -304,7 +304,7 @@ def test_days_full_of_orders_leave_nothing_half_done(busy_shop: BusyShop) -> Non
     started = time.monotonic()
     passed = 0
 
-    @settings(HOW, max_examples=500, database=None)
+    @settings(HOW, max_examples=150, database=None)
     @given(day=days)
     def spend(day: Day) -> None:
         nonlocal passed

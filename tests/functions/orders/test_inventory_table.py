@@ -980,6 +980,7 @@ def live(stock_room: StockRoom, *, examples: int, derandomize: bool) -> None:
     )
 
 
+@pytest.mark.matrix
 def test_no_sequence_of_calls_loses_doubles_or_oversells_a_piece(stock_room: StockRoom) -> None:
     live(stock_room, examples=EXAMPLES, derandomize=True)
 

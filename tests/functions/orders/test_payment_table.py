@@ -641,6 +641,7 @@ class PaymentMachine(RuleBasedStateMachine):
         self.bank.check_invariants()
 
 
+@pytest.mark.matrix
 def test_the_books_stay_in_order_whatever_is_asked(open_shop: Shop) -> None:
     class Machine(PaymentMachine):
         bank = open_shop
