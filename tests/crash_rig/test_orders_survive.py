@@ -112,24 +112,19 @@ def survive(scenario: Scenario, orders: Orders) -> Tally:
     return Tally(len(deaths), sum(repeated for repeated, _ in endings), len(wrong))
 
 
-IN_MAKE_TEST = [TRANSACTION, TRANSACTION_UNDONE]
-IN_SOAK = [
+SCENARIOS = (
+    TRANSACTION,
+    TRANSACTION_UNDONE,
     PROCESSING,
     PROCESSING_UNDONE,
     PROCESSING_REJECTED,
     ORCHESTRATION,
     ORCHESTRATION_UNDONE,
-]
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        *(pytest.param(scenario, marks=pytest.mark.platform) for scenario in IN_MAKE_TEST),
-        *(pytest.param(scenario, marks=pytest.mark.soak) for scenario in IN_SOAK),
-    ],
-    ids=str,
 )
+
+
+@pytest.mark.platform
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_wherever_a_process_dies_the_order_ends_as_if_none_had(
     scenario: Scenario, orders: Orders
 ) -> None:
