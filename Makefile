@@ -8,7 +8,7 @@ UV := .venv/bin/uv
 CDK := bin/with-node node_modules/.bin/cdk
 PYTEST := CDK_VALIDATION=false bin/with-node $(PY) -m pytest
 # On two cores; what shares a platform stays together (tests/conftest.py).
-SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup
+SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 
 # jsii and boto3 start five times faster with bytecode, and nothing here wants Docker.
 export UV_COMPILE_BYTECODE := 1

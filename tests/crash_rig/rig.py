@@ -157,6 +157,8 @@ class Rig:
         has_ended = False
         while not has_ended and time.monotonic() < deadline:
             has_ended = self._executor.wait_until_complete(arn, NUDGE_SECONDS)
+            # Who was nudged into its end has told nobody of it.
+            has_ended = has_ended or self._executor.get_execution(arn).is_complete
             if not has_ended:
                 self._nudge(job_id)
         execution = self._executor.get_execution(arn)

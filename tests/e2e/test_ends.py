@@ -62,7 +62,8 @@ def test_a_job_stopped_before_it_began_never_begins(deployed: DeployedJobs) -> N
 
     assert _end(job) == (JobStatus.CANCELLED, "execution_stopped")
     assert b'"claimed": false' in answer["Payload"].read()
-    assert deployed.jobs.get("unbegun") == job
+    # The dispatcher may meanwhile have completed the row with the key of its index.
+    assert _end(deployed.jobs.get("unbegun")) == _end(job)
     with pytest.raises(JobClientError):
         deployed.jobs.stop("unbegun")
     assert deployed.mails("unbegun") == 0
