@@ -164,22 +164,30 @@ def test_failure_21_an_order_that_cannot_be_undone_says_so_louder_than_anything_
     assert "🚨" in json.loads(alert)["text"]
 
 
+@pytest.mark.parametrize(
+    ("job_type", "charged"), [(TRANSACTION, 1), (PROCESSING, 0), (ORCHESTRATION, 1)]
+)
 def test_a_retry_takes_over_what_a_stopped_order_left_behind(
-    deployed: DeployedJobs, faults: Faults, shop: Shop
+    job_type: str, charged: int, deployed: DeployedJobs, faults: Faults, shop: Shop
 ) -> None:
-    order_id = "interrupted"
+    order_id = f"stopped-{job_type}"
     before = shop.stock("tea")
     throttle = faults.add(
         "refuse",
-        app=TRANSACTION,
+        app="create-shipment" if job_type == ORCHESTRATION else job_type,
         contains=f"SHIPMENT#{order_id}",
         times=None,
         status=429,
         error="ThrottlingException",
     )
-    deployed.submit_order(TRANSACTION, order_id)
+    # So that Slack is told while the row still says processing.
+    faults.add(
+        "delay", app="recorder", operation="UpdateItem", contains=order_id, times=None, seconds=8
+    )
+    deployed.submit_order(job_type, order_id)
     eventually(lambda: faults.applied(throttle) or None, what="the carrier's refusal")
     deployed.jobs.stop(order_id)
+    [alert] = deployed.alerts_once_quiet(order_id)
     stopped = deployed.ended(order_id)
     charged_before = shop.times_charged(order_id)
     faults.clear()
@@ -188,7 +196,8 @@ def test_a_retry_takes_over_what_a_stopped_order_left_behind(
     job = deployed.ended(order_id)
 
     assert stopped.status is JobStatus.CANCELLED
-    assert charged_before == 1
+    assert "execution_stopped" in alert
+    assert charged_before == charged
     assert (end(job), job.attempt) == (FULFILLED, 2)
     assert (shop.times_charged(order_id), shop.is_shipped(order_id)) == (1, True)
     assert shop.stock("tea") == before - 1
