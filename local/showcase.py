@@ -115,11 +115,11 @@ def _longest_word(outcome: Outcome) -> str:
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # A code is one word: broken in two it cannot be looked up.
+    longest = max(len(_longest_word(outcome)) for outcome in outcomes)
+    narrowest = {"What became of it": longest, "OK": len("yes")}
     for heading in ("Job", "What was tried", "What became of it", "Effects", "Slack", "OK"):
-        # A code is one word: broken in two it cannot be looked up.
-        wide = max(len(_longest_word(outcome)) for outcome in outcomes)
-        is_end = heading == "What became of it"
-        table.add_column(heading, overflow="fold", min_width=wide if is_end else None)
+        table.add_column(heading, overflow="fold", min_width=narrowest.get(heading))
     for outcome in outcomes:
         table.add_row(
             outcome.case.job_id,
