@@ -10,9 +10,9 @@ import logging
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.jobs.delivery_intents import DeliveryIntents
-from functions.jobs.mail import Mail, OnDoubt
-from functions.jobs.mail_sender import MailSender, MailUnconfirmedError
+from functions.jobs.mail import OnDoubt, RequestedMail
 from functions.shared.errors import PermanentError, TransientError
+from functions.shared.mail_sender import MailSender, MailUnconfirmedError
 from functions.shared.start_event import JobRun
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class DeliveryTakenError(TransientError):
 
 
 def deliver_once(
-    mail: Mail, run: JobRun, *, sender: MailSender, intents: DeliveryIntents, token: str
+    mail: RequestedMail, run: JobRun, *, sender: MailSender, intents: DeliveryIntents, token: str
 ) -> str:
     """Send *mail* unless it went out before, and return its message id.
 
@@ -58,7 +58,9 @@ def deliver_once(
     return message_id
 
 
-def _declare(mail: Mail, run: JobRun, *, intents: DeliveryIntents, token: str) -> str | None:
+def _declare(
+    mail: RequestedMail, run: JobRun, *, intents: DeliveryIntents, token: str
+) -> str | None:
     """Write the intent; the message id where the mail went out before."""
     intent = intents.declare(run, token)
     if intent is not None and intent.token != token and intent.message_id is None:

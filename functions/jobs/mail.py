@@ -1,21 +1,18 @@
 """What a `send-email` job is asked to send, and how its payload is checked."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
 from functions.shared.errors import MalformedPayloadError
+from functions.shared.mail import Mail, is_address
 
 # SES takes 50 recipients in a mail:
 # https://docs.aws.amazon.com/ses/latest/dg/quotas.html
 MAX_RECIPIENTS = 50
-MAX_ADDRESS_LENGTH = 320
 MAX_SUBJECT_LENGTH = 998
 
-# Form only: whether an address exists, the receiving server says.
-_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
 _FIELDS = frozenset({"to", "subject", "text", "html", "on_doubt"})
 
 
@@ -27,13 +24,9 @@ class OnDoubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail, and what to do in doubt about it."""
+class RequestedMail(Mail):
+    """The mail of a job, and what to do in doubt about it."""
 
-    to: tuple[str, ...]
-    subject: str
-    text: str
-    html: str | None = None
     on_doubt: OnDoubt = OnDoubt.RESEND
 
     @classmethod
@@ -66,13 +59,9 @@ def _recipients(value: Any) -> tuple[str, ...]:
             f"to must be an e-mail address or a list of 1 to {MAX_RECIPIENTS} of them"
         )
     for position, address in enumerate(addresses):
-        if not isinstance(address, str) or not _is_address(address):
+        if not isinstance(address, str) or not is_address(address):
             raise MalformedPayloadError(f"to[{position}] is not an e-mail address")
     return tuple(addresses)
-
-
-def _is_address(text: str) -> bool:
-    return len(text) <= MAX_ADDRESS_LENGTH and text.isprintable() and bool(_ADDRESS.fullmatch(text))
 
 
 def _subject(payload: Mapping[str, Any]) -> str:

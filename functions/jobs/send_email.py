@@ -13,11 +13,11 @@ from botocore.config import Config
 
 from functions.jobs.delivery import deliver_once
 from functions.jobs.delivery_intents import DeliveryIntents, RowDeliveryIntents
-from functions.jobs.mail import Mail
-from functions.jobs.mail_sender import MailSender, SesMailSender
+from functions.jobs.mail import RequestedMail
 from functions.shared import durable_job as job_function
 from functions.shared import names
 from functions.shared.durable_job import durable_job, job_run
+from functions.shared.mail_sender import MailSender, SesMailSender
 from functions.shared.retries import PATIENTLY
 from functions.shared.start_event import JobRun
 
@@ -55,13 +55,13 @@ SENDING = StepConfig(retry_strategy=PATIENTLY)
 
 
 @durable_job
-def handler(mail: Mail, context: DurableContext) -> Receipt:
+def handler(mail: RequestedMail, context: DurableContext) -> Receipt:
     """Send the mail and tell what SES calls it."""
     message_id = context.step(send(mail, job_run(context)), name="send-email", config=SENDING)
     return Receipt(message_id)
 
 
-def send(mail: Mail, run: JobRun) -> Callable[[StepContext], str]:
+def send(mail: RequestedMail, run: JobRun) -> Callable[[StepContext], str]:
     def send(_step: StepContext) -> str:
         return deliver_once(mail, run, sender=sender, intents=intents, token=uuid4().hex)
 

@@ -9,7 +9,7 @@ from functions.orders import customer_service, inventory_service
 from functions.orders.customers import InvalidCustomerError
 from functions.orders.order import ProposedOrder, item_problem
 from functions.orders.outcome import Rejected
-from functions.orders.records import RecordSerDes
+from functions.shared.records import RecordSerDes
 from functions.shared.retries import BRIEFLY
 
 VALIDATING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Rejected))

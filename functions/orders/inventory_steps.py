@@ -10,8 +10,8 @@ from functions.orders import inventory_service
 from functions.orders.inventory import Reservation
 from functions.orders.order import OrderItem
 from functions.orders.order_run import OrderRun
-from functions.orders.records import RecordSerDes
 from functions.orders.saga import Undo, undo_step
+from functions.shared.records import RecordSerDes
 from functions.shared.retries import BRIEFLY
 
 RESERVING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Reservation))

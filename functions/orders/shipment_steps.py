@@ -10,8 +10,8 @@ from functions.orders import shipment_service
 from functions.orders.fulfillment import Shipment
 from functions.orders.inventory import Reservation
 from functions.orders.order_run import OrderRun
-from functions.orders.records import RecordSerDes
 from functions.orders.saga import UNDOING, Undo, undo_step
+from functions.shared.records import RecordSerDes
 from functions.shared.retries import BRIEFLY
 
 SHIPPING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Shipment))

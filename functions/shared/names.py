@@ -27,6 +27,14 @@ VALIDATE_CUSTOMER_ARN = "VALIDATE_CUSTOMER_ARN"
 CHECK_INVENTORY_ARN = "CHECK_INVENTORY_ARN"
 PROCESS_PAYMENT_ARN = "PROCESS_PAYMENT_ARN"
 CREATE_SHIPMENT_ARN = "CREATE_SHIPMENT_ARN"
+QUESTION_TABLE_NAME = "QUESTION_TABLE_NAME"
+LINK_KEYS = "LINK_KEYS"
+LINK_BASE_URL = "LINK_BASE_URL"
+MAIL_CONFIGURATION_SET = "MAIL_CONFIGURATION_SET"
+MAIL_DOUBT_SECONDS = "MAIL_DOUBT_SECONDS"
+REQUEST_TOPIC_ARN = "REQUEST_TOPIC_ARN"
+DOCUMENT_BUCKET_NAME = "DOCUMENT_BUCKET_NAME"
+ACCOUNT_TABLE_NAME = "ACCOUNT_TABLE_NAME"
 
 # Read by botocore, which then names the function in the User-Agent of its AWS calls.
 APP_ID = "AWS_SDK_UA_APP_ID"
@@ -41,9 +49,10 @@ ALERT_KEY = "alert_key"
 TYPE_INDEX = "by-type"
 OPEN_INDEX = "open-jobs"
 
-# Keys of the tables behind the order services, and the index that finds reservations to expire.
+# Keys of the tables that hold records of several kinds: orders, questions, accounts.
 ITEM_KEY = "pk"
 ITEM_SORT_KEY = "sk"
+# The index that finds reservations to expire.
 HELD_INDEX = "held-reservations"
 HELD_BUCKET = "held_bucket"
 HELD_UNTIL = "held_until"
@@ -56,6 +65,10 @@ def parameter_root(stage: str) -> str:
 
 def job_table_parameter(stage: str) -> str:
     return f"{parameter_root(stage)}/job-table"
+
+
+def question_table_parameter(stage: str) -> str:
+    return f"{parameter_root(stage)}/question-table"
 
 
 def payload_bucket_parameter(stage: str) -> str:

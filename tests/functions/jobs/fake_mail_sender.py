@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from functions.jobs.mail import Mail
+from functions.shared.mail import Mail
 
 
 @dataclass

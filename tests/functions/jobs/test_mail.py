@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.jobs.mail import MAX_RECIPIENTS, Mail, OnDoubt
+from functions.jobs.mail import MAX_RECIPIENTS, OnDoubt, RequestedMail
 from functions.shared.errors import MalformedPayloadError
 
 MAIL: dict[str, Any] = {"to": "ann@example.com", "subject": "Hello", "text": "Hello, Ann."}
 
 
 def test_a_mail_is_read_with_its_defaults() -> None:
-    assert Mail.from_payload(MAIL) == Mail(
+    assert RequestedMail.from_payload(MAIL) == RequestedMail(
         to=("ann@example.com",),
         subject="Hello",
         text="Hello, Ann.",
@@ -24,7 +24,7 @@ def test_a_mail_is_read_with_its_defaults() -> None:
 
 
 def test_a_mail_may_go_to_many_and_have_another_look() -> None:
-    mail = Mail.from_payload(
+    mail = RequestedMail.from_payload(
         MAIL | {"to": ["a@b.cd", "ü@exämple.org"], "html": "<p>é</p>", "on_doubt": "stop"}
     )
 
@@ -56,7 +56,7 @@ def test_failure_4_a_bad_mail_is_refused_with_the_field_and_the_rule(
     fields: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(MalformedPayloadError, match=message):
-        Mail.from_payload(MAIL | fields)
+        RequestedMail.from_payload(MAIL | fields)
 
 
 @settings(derandomize=True)
@@ -68,4 +68,4 @@ def test_failure_4_a_bad_mail_is_refused_with_the_field_and_the_rule(
 )
 def test_failure_4_any_object_is_a_mail_or_is_refused(payload: dict[str, Any]) -> None:
     with contextlib.suppress(MalformedPayloadError):
-        assert Mail.from_payload(payload).to
+        assert RequestedMail.from_payload(payload).to

@@ -12,14 +12,14 @@ from aws_durable_execution_sdk_python.lambda_service import OperationUpdate
 
 from functions.jobs import send_email
 from functions.jobs.delivery_intents import RowDeliveryIntents
-from functions.jobs.mail_sender import (
+from functions.shared import durable_job as job_function
+from functions.shared.job_table import JobTable
+from functions.shared.mail_sender import (
     MailRejectedError,
     MailServerUnreachableError,
     MailThrottledError,
     MailUnconfirmedError,
 )
-from functions.shared import durable_job as job_function
-from functions.shared.job_table import JobTable
 from functions.shared.start_event import JobRun
 from tests.functions.executions import Ended, KilledError, execute
 from tests.functions.job_table_rows import Rows, any_job

@@ -109,7 +109,7 @@ def test_nothing_follows_completed_and_only_pending_follows_a_bad_end() -> None:
 @pytest.mark.parametrize(
     ("error_type", "code"),
     [
-        ("functions.jobs.mail_sender.MailRejectedError", "mail_rejected"),
+        ("functions.shared.mail_sender.MailRejectedError", "mail_rejected"),
         ("KeyError", "key"),
         ("SESThrottledException", "ses_throttled"),
         ("execution_timed_out", "execution_timed_out"),

@@ -8,8 +8,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from functions.jobs.mail_sender import MailRejectedError, MailThrottledError
 from functions.shared.errors import PermanentError, TransientError
+from functions.shared.mail_sender import MailRejectedError, MailThrottledError
 from functions.shared.retries import BRIEFLY, PATIENTLY
 from tests.functions.jobs.fake_aws import refusal
 

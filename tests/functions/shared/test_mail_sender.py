@@ -14,8 +14,8 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from functions.jobs import send_email
-from functions.jobs.mail import Mail
-from functions.jobs.mail_sender import (
+from functions.shared.mail import Mail
+from functions.shared.mail_sender import (
     MailRejectedError,
     MailSenderUnfitError,
     MailServerUnreachableError,

@@ -1,6 +1,7 @@
 """Handing a mail to SES, and telling three answers apart: sent, surely not sent, nobody knows."""
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -14,9 +15,9 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from functions.jobs.mail import Mail
 from functions.shared.aws_errors import is_server_error, is_throttle
 from functions.shared.errors import PermanentError, TransientError
+from functions.shared.mail import Mail
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -66,8 +67,13 @@ class MailUnconfirmedError(TransientError):
 class MailSender(Protocol):
     """Sends mails; SES knows no idempotency key, so each call may send another one."""
 
-    def send(self, mail: Mail) -> str:
+    def send(self, mail: Mail, tags: Mapping[str, str] | None = None) -> str:
         """Send *mail* and return the message id.
+
+        Args:
+            mail: What to send.
+            tags: What SES's events about this mail are to carry: names and values of
+                `[A-Za-z0-9_-]`, at most 256 characters each.
 
         Raises:
             MailUnconfirmedError: It may have gone out.
@@ -80,17 +86,25 @@ class MailSender(Protocol):
 class SesMailSender:
     """`MailSender` with SES; its client must not retry by itself: a retry may send twice."""
 
-    def __init__(self, client: "SESV2Client", mail_from: str) -> None:
+    def __init__(
+        self, client: "SESV2Client", mail_from: str, configuration_set: str | None = None
+    ) -> None:
         self._client = client
         self._mail_from = mail_from
+        # Without one, SES tells nobody what became of a mail.
+        self._events: dict[str, Any] = (
+            {"ConfigurationSetName": configuration_set} if configuration_set else {}
+        )
 
-    def send(self, mail: Mail) -> str:
+    def send(self, mail: Mail, tags: Mapping[str, str] | None = None) -> str:
         body: BodyTypeDef = {"Text": {"Data": mail.text, "Charset": "UTF-8"}}
         if mail.html is not None:
             body["Html"] = {"Data": mail.html, "Charset": "UTF-8"}
         try:
             answer = self._client.send_email(
                 FromEmailAddress=self._mail_from,
+                **self._events,
+                **_tagged(tags or {}),
                 Destination={"ToAddresses": list(mail.to)},
                 Content={
                     "Simple": {
@@ -110,6 +124,11 @@ class SesMailSender:
         except BotoCoreError as error:
             raise MailUnconfirmedError(f"SES did not answer: {type(error).__name__}") from error
         return answer["MessageId"]
+
+
+def _tagged(tags: Mapping[str, str]) -> dict[str, Any]:
+    named = [{"Name": name, "Value": value} for name, value in tags.items()]
+    return {"EmailTags": named} if named else {}
 
 
 def _told_by_ses(error: ClientError) -> Exception:

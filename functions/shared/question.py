@@ -1,0 +1,480 @@
+"""What a job asks people, who may answer, and what follows from their answers.
+
+Pure, so that the web page, `jobctl`, the workflow and the tests mean the same by a decision.
+Whoever wants to change a question reads it, applies one of these functions and writes it back on
+the condition that nobody was quicker (`question_table`): so exactly one answer decides, and
+whoever came too late is told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from functions.shared.errors import MalformedPayloadError
+from functions.shared.job import cut, parse_timestamp, timestamp
+
+MAX_PEOPLE = 20
+MAX_TITLE_LENGTH = 200
+MAX_FACTS = 12
+MAX_COMMENT_LENGTH = 1_000
+# What did not count is kept too, in the same record of at most 400 KB, and anybody who has a link
+# can add to it: the latest are enough to see what went on.
+MAX_TRACES = 40
+MAX_TRACE_COMMENT_BYTES = 200
+MAX_BY_LENGTH = 320
+
+# Whoever reads the channel: one place among the people, which belongs to nobody by name.
+CHANNEL = "channel"
+
+
+class Kind(StrEnum):
+    """What is asked; it decides the answers there are and the words of page and mails."""
+
+    APPROVAL = "approval"
+    VERIFICATION = "verification"
+
+
+class Answer(StrEnum):
+    """What people can say, and what is said of them when they cannot be asked."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    VERIFY = "verify"
+    # Nobody's answer: so few of the people can be reached that the yes cannot come any more.
+    UNREACHABLE = "unreachable"
+
+
+ANSWERS: Mapping[Kind, tuple[Answer, ...]] = {
+    Kind.APPROVAL: (Answer.APPROVE, Answer.REJECT),
+    Kind.VERIFICATION: (Answer.VERIFY,),
+}
+YES = frozenset({Answer.APPROVE, Answer.VERIFY})
+
+
+class Language(StrEnum):
+    """The languages of pages and mails."""
+
+    ENGLISH = "en"
+    JAPANESE = "ja"
+
+
+class QuestionStatus(StrEnum):
+    """Whether a question still takes answers."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    EXPIRED = "expired"
+
+
+class Via(StrEnum):
+    """The way by which somebody acted."""
+
+    LINK = "link"
+    CHANNEL = "channel"
+    JOBCTL = "jobctl"
+    MAIL_SERVICE = "mail service"
+
+
+class Reception(StrEnum):
+    """How an attempt to change a question was received."""
+
+    ACCEPTED = "accepted"
+    # The same person had answered before.
+    SECOND = "second answer"
+    # Others had decided before.
+    DECIDED = "already decided"
+    # The time was up, or the job does not wait any more.
+    LATE = "too late"
+    # The person had passed the question on.
+    DELEGATED = "passed on before"
+    # The link's own time was up.
+    EXPIRED_LINK = "expired link"
+    # The link was changed by somebody.
+    TAMPERED_LINK = "tampered link"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does something, when, by which way, from where, and what they say about it.
+
+    *by* is an e-mail address, an ARN, or the name that somebody from the channel gave.
+    """
+
+    at: datetime
+    by: str
+    via: Via
+    source: str | None = None
+    comment: str | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return _without_none(
+            at=timestamp(self.at),
+            by=self.by,
+            via=self.via.value,
+            source=self.source,
+            comment=self.comment,
+        )
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        return cls(
+            at=parse_timestamp(event["at"]),
+            by=event["by"],
+            via=Via(event["via"]),
+            source=event.get("source"),
+            comment=event.get("comment"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An answer that counts."""
+
+    answer: Answer
+    act: Act
+
+    def to_event(self) -> dict[str, Any]:
+        return {"answer": self.answer.value, "act": self.act.to_event()}
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        return cls(Answer(event["answer"]), Act.from_event(event["act"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Something that did not count as an answer, or passed the question on."""
+
+    reception: Reception
+    person: str
+    act: Act
+    answer: str | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return _without_none(
+            reception=self.reception.value,
+            person=self.person,
+            act=self.act.to_event(),
+            answer=self.answer,
+        )
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        return cls(
+            Reception(event["reception"]),
+            event["person"],
+            Act.from_event(event["act"]),
+            event.get("answer"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One who is asked: a seat at the table, or whom it was passed on to.
+
+    *unreachable* is the code of why no mail reaches them.
+    """
+
+    person_id: str
+    address: str | None = None
+    name: str | None = None
+    language: Language = Language.ENGLISH
+    delegated_to: str | None = None
+    unreachable: str | None = None
+    vote: Vote | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        return _without_none(
+            person_id=self.person_id,
+            address=self.address,
+            name=self.name,
+            language=self.language.value,
+            delegated_to=self.delegated_to,
+            unreachable=self.unreachable,
+            vote=self.vote and self.vote.to_event(),
+        )
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        vote = event.get("vote")
+        return cls(
+            person_id=event["person_id"],
+            address=event.get("address"),
+            name=event.get("name"),
+            language=Language(event["language"]),
+            delegated_to=event.get("delegated_to"),
+            unreachable=event.get("unreachable"),
+            vote=vote and Vote.from_event(vote),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How many must say yes; None: the first answer decides, whichever it is."""
+
+    needed: int | None = None
+
+
+ANY_ONE = Rule()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What came of a question, as the workflow gets it."""
+
+    answer: Answer
+    act: Act
+
+    @property
+    def is_yes(self) -> bool:
+        return self.answer in YES
+
+    def to_event(self) -> dict[str, Any]:
+        return {"answer": self.answer.value, "act": self.act.to_event()}
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        return cls(Answer(event["answer"]), Act.from_event(event["act"]))
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRef:
+    """Which question: of which attempt at which job, and its name there."""
+
+    job_id: str
+    attempt: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question of one attempt at a job, and all that was said about it.
+
+    *facts* are labels and values that the page shows; *in_channel* says that it is posted to Slack
+    too; *announce_to* are people who are told the outcome; *callback_id* is a secret, and stays in
+    the table.
+    """
+
+    ref: QuestionRef
+    job_type: str
+    kind: Kind
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    people: tuple[Person, ...]
+    rule: Rule
+    in_channel: bool
+    announce_to: tuple[Person, ...]
+    asked_at: datetime
+    until: datetime
+    callback_id: str
+    takes_heartbeats: bool = False
+    heartbeat_at: datetime | None = None
+    reminded_at: datetime | None = None
+    status: QuestionStatus = QuestionStatus.OPEN
+    decision: Decision | None = None
+    traces: tuple[Trace, ...] = ()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        return ANSWERS[self.kind]
+
+    @property
+    def seats(self) -> tuple[Person, ...]:
+        """Those who have a say: nobody who has passed the question on."""
+        return tuple(person for person in self.people if person.delegated_to is None)
+
+    def person(self, person_id: str) -> Person | None:
+        return next((each for each in self.people if each.person_id == person_id), None)
+
+
+def takes_channel_answers(question: Question) -> bool:
+    """Whether the link in the channel can answer.
+
+    Where several must agree, one person could speak twice there, so it only shows.
+    """
+    return question.in_channel and question.rule.needed is None
+
+
+def answer(
+    question: Question, person_id: str, given: Answer, act: Act
+) -> tuple[Question, Reception]:
+    """Let a person answer; what does not count leaves a trace."""
+    refused = _refusal(question, person_id, act.at)
+    if refused is not None:
+        return trace(question, refused, person_id, act, given), refused
+    voted = _with_person(question, person_id, vote=Vote(given, act))
+    return _settled(voted, Vote(given, act)), Reception.ACCEPTED
+
+
+def decide(question: Question, given: Answer, act: Act) -> tuple[Question, Reception]:
+    """Let an operator decide at once, whatever the rule."""
+    refused = _refusal_for_all(question, act.at)
+    if refused is not None:
+        return trace(question, refused, "operator", act, given), refused
+    return _decided(question, Decision(given, act)), Reception.ACCEPTED
+
+
+def delegate(
+    question: Question, person_id: str, address: str, act: Act
+) -> tuple[Question, Reception]:
+    """Pass a person's say on to somebody else, who is asked in their place.
+
+    Raises:
+        DelegationRefusedError: The address is not one of the organization, or too many are asked.
+    """
+    refused = _refusal(question, person_id, act.at)
+    if refused is not None:
+        return trace(question, refused, person_id, act, "delegate"), refused
+    giver = question.person(person_id)
+    if giver is None or giver.address is None or question.kind is not Kind.APPROVAL:
+        raise DelegationRefusedError("only a reviewer who was asked by mail can pass it on")
+    if domain(address) not in {domain(each.address) for each in question.people if each.address}:
+        raise DelegationRefusedError("the address must be in a domain of the people already asked")
+    if any(each.address == address for each in question.people):
+        raise DelegationRefusedError("this person is asked already")
+    if len(question.people) >= MAX_PEOPLE:
+        raise DelegationRefusedError(f"at most {MAX_PEOPLE} people can be asked")
+    heir = Person(
+        person_id=f"p{len(question.people) + 1}", address=address, language=giver.language
+    )
+    passed_on = _with_person(question, person_id, delegated_to=heir.person_id)
+    asked = replace(passed_on, people=(*passed_on.people, heir))
+    return trace(asked, Reception.ACCEPTED, person_id, act, "delegate"), Reception.ACCEPTED
+
+
+class DelegationRefusedError(ValueError):
+    """The question cannot be passed on so; the message says why."""
+
+
+def beat(question: Question, person_id: str, act: Act) -> tuple[Question, Reception]:
+    """Note that somebody is at it, which keeps the job waiting."""
+    refused = _refusal(question, person_id, act.at)
+    if refused is not None:
+        return question, refused
+    return replace(question, heartbeat_at=act.at), Reception.ACCEPTED
+
+
+def cannot_reach(question: Question, person_id: str, code: str, now: datetime) -> Question:
+    """Note that no mail reaches a person; where the yes needs them, that decides."""
+    person = question.person(person_id)
+    if question.status is not QuestionStatus.OPEN or person is None or person.unreachable:
+        return question
+    if person.vote is not None or person.delegated_to is not None:
+        return question
+    missed = _with_person(question, person_id, unreachable=code)
+    seats = missed.seats
+    reachable = [seat for seat in seats if seat.unreachable is None]
+    said_no = [seat for seat in reachable if seat.vote and seat.vote.answer not in YES]
+    if takes_channel_answers(missed) or len(reachable) - len(said_no) >= (missed.rule.needed or 1):
+        return missed
+    act = Act(now, by="", via=Via.MAIL_SERVICE, comment=code)
+    return _decided(missed, Decision(Answer.UNREACHABLE, act))
+
+
+def remind(
+    question: Question, callback_id: str, until: datetime, now: datetime
+) -> tuple[Question, Decision | None]:
+    """Ask again by another callback, unless the answer came meanwhile: that is returned."""
+    if question.status is not QuestionStatus.OPEN:
+        return question, question.decision
+    if question.callback_id == callback_id:
+        return question, None
+    asked_again = replace(
+        question, callback_id=callback_id, reminded_at=now, until=min(until, question.until)
+    )
+    return asked_again, None
+
+
+def close(question: Question) -> tuple[Question, Decision | None]:
+    """Take no answers any more, unless one came at the last moment: that is returned."""
+    if question.status is QuestionStatus.OPEN:
+        return replace(question, status=QuestionStatus.EXPIRED), None
+    return question, question.decision
+
+
+def trace(
+    question: Question,
+    reception: Reception,
+    person_id: str,
+    act: Act,
+    given: str | None = None,
+) -> Question:
+    """Keep what somebody tried; the latest push out the oldest."""
+    comment = act.comment and cut(act.comment, MAX_TRACE_COMMENT_BYTES)
+    kept = Trace(reception, person_id, replace(act, comment=comment), given)
+    return replace(question, traces=(*question.traces, kept)[-MAX_TRACES:])
+
+
+def domain(address: str) -> str:
+    return address.rpartition("@")[2].lower()
+
+
+def _refusal(question: Question, person_id: str, now: datetime) -> Reception | None:
+    """Why a person's answer does not count; None where it does."""
+    person = question.person(person_id)
+    if person is not None and person.vote is not None:
+        return Reception.SECOND
+    if person is not None and person.delegated_to is not None:
+        return Reception.DELEGATED
+    return _refusal_for_all(question, now)
+
+
+def _refusal_for_all(question: Question, now: datetime) -> Reception | None:
+    if question.status is QuestionStatus.DECIDED:
+        return Reception.DECIDED
+    if question.status is QuestionStatus.EXPIRED or now > question.until:
+        return Reception.LATE
+    return None
+
+
+def _settled(question: Question, last: Vote) -> Question:
+    """*question*, decided where its rule says so after the *last* answer."""
+    if question.rule.needed is None:
+        return _decided(question, Decision(last.answer, last.act))
+    votes = [seat.vote.answer for seat in question.seats if seat.vote]
+    said_yes = sum(vote in YES for vote in votes)
+    unable = sum(seat.unreachable is not None and seat.vote is None for seat in question.seats)
+    said_no = len(votes) - said_yes
+    if said_yes >= question.rule.needed or (
+        len(question.seats) - said_no - unable < question.rule.needed
+    ):
+        return _decided(question, Decision(last.answer, last.act))
+    return question
+
+
+def _decided(question: Question, decision: Decision) -> Question:
+    return replace(question, status=QuestionStatus.DECIDED, decision=decision)
+
+
+def _with_person(question: Question, person_id: str, **changes: Any) -> Question:
+    """*question* with one person changed; the channel's place is made when it is first taken."""
+    people = question.people
+    if person_id == CHANNEL and question.person(CHANNEL) is None:
+        people = (*people, Person(person_id=CHANNEL))
+    return replace(
+        question,
+        people=tuple(
+            replace(each, **changes) if each.person_id == person_id else each for each in people
+        ),
+    )
+
+
+def check_rule(needed: int | None, people: int) -> Rule:
+    """A rule that *people* can fulfil.
+
+    Raises:
+        MalformedPayloadError: They cannot.
+    """
+    if needed is not None and not 1 <= needed <= people:
+        raise MalformedPayloadError(f"{needed} of {people} people cannot agree")
+    return Rule(needed)
+
+
+def from_epoch(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,210 @@
+"""Questions in DynamoDB, changed only by whoever has read them last."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from functions.shared import names
+from functions.shared.errors import TransientError
+from functions.shared.job import parse_timestamp, timestamp
+from functions.shared.question import (
+    Decision,
+    Kind,
+    Person,
+    Question,
+    QuestionRef,
+    QuestionStatus,
+    Rule,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
+
+# How often a question is read and changed anew, where others keep being quicker.
+ROUNDS = 10
+# Sort keys of questions begin so; filters of the table's stream know it too.
+QUESTION_PREFIX = "QUESTION#"
+STATUS = "status"
+KEPT_AFTER_END = timedelta(days=30)
+
+
+class UnknownQuestionError(LookupError):
+    """There is no such question."""
+
+
+class QuestionBusyError(TransientError):
+    """Others kept changing the question; nothing was changed."""
+
+
+class QuestionTable:
+    """Questions by job, attempt and name."""
+
+    def __init__(self, client: "DynamoDBClient", table_name: str) -> None:
+        self._client = client
+        self._table_name = table_name
+
+    def ask(self, question: Question) -> Question:
+        """Write *question* down, unless it is there: what stands then is returned."""
+        item = to_item(question)
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item=item,
+                ConditionExpression="attribute_not_exists(#pk)",
+                ExpressionAttributeNames={"#pk": names.ITEM_KEY},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            standing: Mapping[str, Any] = error.response
+            return from_item(standing["Item"])
+        return question
+
+    def read(self, ref: QuestionRef) -> Question:
+        """The question as it is now.
+
+        Raises:
+            UnknownQuestionError: There is none.
+        """
+        return from_item(self._read(ref))
+
+    def of_job(self, job_id: str) -> list[Question]:
+        """Every question of a job, oldest attempt first."""
+        items = self._client.query(
+            TableName=self._table_name,
+            KeyConditionExpression="#pk = :pk AND begins_with(#sk, :sk)",
+            ExpressionAttributeNames={"#pk": names.ITEM_KEY, "#sk": names.ITEM_SORT_KEY},
+            ExpressionAttributeValues={
+                ":pk": {"S": f"JOB#{job_id}"},
+                ":sk": {"S": QUESTION_PREFIX},
+            },
+            ConsistentRead=True,
+        )["Items"]
+        return [from_item(item) for item in items]
+
+    def change(
+        self, ref: QuestionRef, how: Callable[[Question], tuple[Question, T]]
+    ) -> tuple[Question, T]:
+        """Apply *how* to the question as it is now; it may be applied to several readings.
+
+        Returns:
+            The question as it stands then, and what else *how* returned for it.
+
+        Raises:
+            UnknownQuestionError: There is none.
+            QuestionBusyError: Others kept being quicker; nothing was changed.
+        """
+        for _ in range(ROUNDS):
+            item = self._read(ref)
+            question = from_item(item)
+            changed, answer = how(question)
+            if changed == question or self._replace(changed, item[_VERSION]["N"]):
+                return changed, answer
+        raise QuestionBusyError(f"question {ref.name} of job {ref.job_id} keeps being changed")
+
+    def _read(self, ref: QuestionRef) -> Mapping[str, Any]:
+        item = self._client.get_item(
+            TableName=self._table_name, Key=_key(ref), ConsistentRead=True
+        ).get("Item")
+        if item is None:
+            raise UnknownQuestionError(f"job {ref.job_id} asked no question {ref.name}")
+        return item
+
+    def _replace(self, question: Question, version: str) -> bool:
+        """Write *question* over what was read as *version*; False: somebody was quicker."""
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item=to_item(question, int(version) + 1),
+                ConditionExpression="#version = :version",
+                ExpressionAttributeNames={"#version": _VERSION},
+                ExpressionAttributeValues={":version": {"N": version}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+_VERSION = "version"
+
+
+def _key(ref: QuestionRef) -> dict[str, Any]:
+    return {
+        names.ITEM_KEY: {"S": f"JOB#{ref.job_id}"},
+        names.ITEM_SORT_KEY: {"S": f"{QUESTION_PREFIX}{ref.attempt:06d}#{ref.name}"},
+    }
+
+
+def to_item(question: Question, version: int = 1) -> dict[str, Any]:
+    """The record of *question*; what is never searched for is one JSON text."""
+    ref = question.ref
+    document = {
+        "job_type": question.job_type,
+        "kind": question.kind.value,
+        "title": question.title,
+        "facts": [list(fact) for fact in question.facts],
+        "people": [person.to_event() for person in question.people],
+        "needed": question.rule.needed,
+        "in_channel": question.in_channel,
+        "announce_to": [person.to_event() for person in question.announce_to],
+        "asked_at": timestamp(question.asked_at),
+        "until": timestamp(question.until),
+        "takes_heartbeats": question.takes_heartbeats,
+        "reminded_at": _optional(question.reminded_at),
+        "decision": question.decision and question.decision.to_event(),
+        "traces": [trace.to_event() for trace in question.traces],
+    }
+    item: dict[str, Any] = {
+        **_key(ref),
+        "job_id": {"S": ref.job_id},
+        "attempt": {"N": str(ref.attempt)},
+        "name": {"S": ref.name},
+        "callback_id": {"S": question.callback_id},
+        STATUS: {"S": question.status.value},
+        "document": {"S": json.dumps(document, separators=(",", ":"), ensure_ascii=False)},
+        _VERSION: {"N": str(version)},
+        "expires_at": {"N": str(int((question.until + KEPT_AFTER_END).timestamp()))},
+    }
+    if question.heartbeat_at is not None:
+        item["heartbeat_at"] = {"S": timestamp(question.heartbeat_at)}
+    return item
+
+
+def from_item(item: Mapping[str, Any]) -> Question:
+    """Read what `to_item` wrote, from the table or from its stream."""
+    document = json.loads(item["document"]["S"])
+    decision = document["decision"]
+    heartbeat_at = item.get("heartbeat_at")
+    reminded_at = document["reminded_at"]
+    return Question(
+        ref=QuestionRef(item["job_id"]["S"], int(item["attempt"]["N"]), item["name"]["S"]),
+        job_type=document["job_type"],
+        kind=Kind(document["kind"]),
+        title=document["title"],
+        facts=tuple((label, value) for label, value in document["facts"]),
+        people=tuple(Person.from_event(person) for person in document["people"]),
+        rule=Rule(document["needed"]),
+        in_channel=document["in_channel"],
+        announce_to=tuple(Person.from_event(person) for person in document["announce_to"]),
+        asked_at=parse_timestamp(document["asked_at"]),
+        until=parse_timestamp(document["until"]),
+        callback_id=item["callback_id"]["S"],
+        takes_heartbeats=document["takes_heartbeats"],
+        heartbeat_at=parse_timestamp(heartbeat_at["S"]) if heartbeat_at else None,
+        reminded_at=parse_timestamp(reminded_at) if reminded_at else None,
+        status=QuestionStatus(item[STATUS]["S"]),
+        decision=Decision.from_event(decision) if decision else None,
+        traces=tuple(Trace.from_event(trace) for trace in document["traces"]),
+    )
+
+
+def _optional(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def now() -> datetime:
+    """The time of day, as records keep it: in milliseconds."""
+    return parse_timestamp(timestamp(datetime.now(UTC)))
