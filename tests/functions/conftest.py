@@ -9,10 +9,13 @@ from moto import mock_aws
 
 from functions.shared import names
 from functions.shared.job_table import JobTable
+from functions.shared.question_table import QuestionTable
 from tests.functions.job_table_rows import Rows
+from tests.functions.question_items import KeyedTable
 
 JOB_TABLE = "jobs"
 PAYLOAD_BUCKET = "payloads"
+QUESTION_TABLE = "questions"
 
 
 def _live_alias(function_name: str) -> str:
@@ -40,6 +43,14 @@ os.environ.update(
         names.CHECK_INVENTORY_ARN: _live_alias("check-inventory"),
         names.PROCESS_PAYMENT_ARN: _live_alias("process-payment"),
         names.CREATE_SHIPMENT_ARN: _live_alias("create-shipment"),
+        names.QUESTION_TABLE_NAME: QUESTION_TABLE,
+        names.LINK_KEYS: '{"1": "arn:aws:kms:eu-west-1:123456789012:key/one"}',
+        names.LINK_BASE_URL: "https://links.example.com",
+        names.MAIL_CONFIGURATION_SET: "mail-events",
+        names.MAIL_DOUBT_SECONDS: "60",
+        names.REQUEST_TOPIC_ARN: "arn:aws:sns:eu-west-1:123456789012:requests",
+        names.DOCUMENT_BUCKET_NAME: "documents",
+        names.ACCOUNT_TABLE_NAME: "accounts",
     }
 )
 
@@ -49,6 +60,23 @@ def job_table() -> Iterator[Rows]:
     """One table for a module's tests: making one takes longer than most tests do."""
     with mock_aws():
         yield Rows.create(boto3.client("dynamodb"), JOB_TABLE)
+
+
+@pytest.fixture(scope="module")
+def _question_table(job_table: Rows) -> KeyedTable:
+    return KeyedTable.create(job_table.client, QUESTION_TABLE)
+
+
+@pytest.fixture
+def question_items(_question_table: KeyedTable) -> Iterator[KeyedTable]:
+    """The question table, empty."""
+    yield _question_table
+    _question_table.clear()
+
+
+@pytest.fixture
+def questions(question_items: KeyedTable) -> QuestionTable:
+    return QuestionTable(question_items.client, question_items.name)
 
 
 @pytest.fixture
