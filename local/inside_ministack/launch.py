@@ -7,7 +7,10 @@ import importlib
 from functools import partialmethod
 from typing import Any
 
-import watch  # type: ignore[import-not-found]  # on PYTHONPATH only inside MiniStack
+import http_api  # type: ignore[import-not-found]  # on PYTHONPATH only inside MiniStack
+import mail_events  # type: ignore[import-not-found]  # likewise
+import sns_to_lambda  # type: ignore[import-not-found]  # likewise
+import watch  # type: ignore[import-not-found]  # likewise
 
 
 def main() -> None:
@@ -26,7 +29,14 @@ def main() -> None:
         raise RuntimeError("this MiniStack has no _tick_scheduled_rules")
     events._tick_scheduled_rules = _nothing_polled  # noqa: SLF001  # no switch for it
     _name_errors(lambda_service)
-    _accept_metric_math(importlib.import_module("ministack.services.cloudformation.provisioners"))
+    provisioners: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
+    _accept_metric_math(provisioners)
+    http_api.below_the_platform(provisioners._RESOURCE_HANDLERS)  # noqa: SLF001  # no switch for it
+    ses, ses_v2, sns = (
+        importlib.import_module(f"ministack.services.{name}") for name in ("ses", "ses_v2", "sns")
+    )
+    mail_events.publish(ses, ses_v2, sns)
+    sns_to_lambda.deliver_by_invoke(sns)
     runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
     # After each invocation it looks a thousand times a second, for up to 50 ms, whether the
     # function still has something to say. What comes later shows with the next invocation.
