@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp import web
 
 from local.endpoint import Endpoint
-from local.inbox_page import INBOX_PATH, MAIL_PATH, STYLE_PATH, Mail, page
+from local.inbox_page import FRAME, INBOX_PATH, MAIL_PATH, STYLE_PATH, Mail, page
 from local.slack_sink import SlackSink
 
 JSON_PATH = "/_local/inbox.json"
@@ -29,7 +29,7 @@ PAGE_HEADERS = _SAFE | {
 # The HTML of a mail is a stranger's: in a frame without an origin, with styles and no more.
 MAIL_HEADERS = _SAFE | {
     "Content-Security-Policy": (
-        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"sandbox {FRAME}; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
 }
@@ -74,7 +74,11 @@ class Inbox:
         for mail in await self.mails():
             if mail.message_id == wanted:
                 return web.Response(
-                    text=mail.html, content_type="text/html", charset="utf-8", headers=MAIL_HEADERS
+                    # The frame is no window; what the mail links to opens in another one.
+                    text='<base target="_blank">' + mail.html,
+                    content_type="text/html",
+                    charset="utf-8",
+                    headers=MAIL_HEADERS,
                 )
         raise web.HTTPNotFound
 

@@ -14,6 +14,8 @@ INBOX_PATH = "/_local/inbox"
 STYLE_PATH = "/_local/inbox.css"
 MAIL_PATH = "/_local/inbox/mail/"
 REFRESH_SECONDS = 3
+# A link in a mail opens as it would from a mail program: in a window of its own.
+FRAME = "allow-popups allow-popups-to-escape-sandbox"
 # Enough to look at; the rest is in inbox.json.
 SHOWN = 200
 
@@ -130,7 +132,7 @@ def _mail(mail: Mail) -> str:
     body = f'<p class="plain">{html.escape(mail.text)}</p>' if mail.text else ""
     if mail.html:
         body += (
-            f'<iframe sandbox title="HTML of the mail: {html.escape(mail.subject)}" '
+            f'<iframe sandbox="{FRAME}" title="HTML of the mail: {html.escape(mail.subject)}" '
             f'src="{MAIL_PATH}{quote(mail.message_id, safe="")}"></iframe>'
         )
     others = "".join(

@@ -52,7 +52,7 @@ def test_what_others_wrote_is_escaped() -> None:
 def test_the_html_of_a_mail_stays_in_a_sandboxed_frame() -> None:
     shown = page([], [mail(BodyHtml="<b>Hello</b>")], is_paused=False)
 
-    assert "<iframe sandbox title=" in shown
+    assert '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" title=' in shown
     assert "<b>Hello</b>" not in shown
 
 
@@ -126,8 +126,10 @@ async def test_the_html_of_a_mail_is_served_without_an_origin_and_without_script
 
     answer = await client.get(f"/_local/inbox/mail/{message_id}")
 
-    assert await answer.text() == "<i>Hi</i>"
-    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert await answer.text() == '<base target="_blank"><i>Hi</i>'
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert policy[0] == "sandbox allow-popups allow-popups-to-escape-sandbox"
+    assert policy[1] == "default-src 'none'"
 
 
 @pytest.mark.platform
