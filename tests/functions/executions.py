@@ -73,9 +73,14 @@ class Ended:
 
 
 def execute(
-    handler: Handler, event: Any, *, callees: Callees | None = None, timeout: int = 30
+    handler: Handler,
+    event: Any,
+    *,
+    callees: Callees | None = None,
+    timeout: int = 30,
+    run: Callable[[DurableFunctionTestRunner, str], DurableFunctionTestResult] | None = None,
 ) -> Ended:
-    """Run one execution to its end, waits skipped."""
+    """Run one execution to its end, waits skipped; *run* may play a part in it."""
     invocations = 0
 
     def counted(invocation: Any, context: Any) -> Any:
@@ -91,7 +96,11 @@ def execute(
             runner.register_durable_function(name, _mortal(durable))
         for name, plain in callees.plain.items():
             runner.register_function(name, _mortal(plain))
-        result: DurableFunctionTestResult = runner.run(json.dumps(event), execution_timeout=timeout)
+        result: DurableFunctionTestResult = (
+            run(runner, json.dumps(event))
+            if run
+            else runner.run(json.dumps(event), execution_timeout=timeout)
+        )
     return Ended(result, invocations)
 
 
