@@ -15,6 +15,7 @@ job has ended are made all the same. `clock.sets(module)` hands the played time 
 that reads `now`; asking has it from the beginning.
 """
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,12 +258,7 @@ class _Play:
             )
             for at, expire in ends:
                 if at is not None:
-                    yield (
-                        at,
-                        lambda callback_id=callback_id, expire=expire: self._end(  # type: ignore[misc]  # mypy: python/mypy#12557
-                            callback_id, expire
-                        ),
-                    )
+                    yield at, functools.partial(self._end, callback_id, expire)
 
     def _end(self, callback_id: str, expire: Callable[[str, str], None]) -> None:
         callback = self.callbacks.pop(callback_id)
@@ -328,7 +324,7 @@ class _Work:
                 future.add_done_callback(self._end)
             return future
 
-        scheduler.call_later = watched  # type: ignore[method-assign]  # this one scheduler's
+        vars(scheduler)["call_later"] = watched
 
     def wait_until_done(self) -> None:
         with self._ended:
