@@ -25,10 +25,10 @@ from functions.jobs.admission import (
     read_row,
     stand_in,
 )
-from functions.jobs.dead_letters import DeadLetters
 from functions.jobs.job_types import JobTypes
 from functions.jobs.starts import StartPostponedError, StartRefusedError, start_execution
 from functions.shared import names
+from functions.shared.dead_letters import DeadLetters
 from functions.shared.errors import PermanentError, error_code
 from functions.shared.job import (
     MAX_ERROR_MESSAGE_BYTES,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config
 
-from functions.jobs.dead_letters import DeadLetters
 from functions.jobs.status_event import StatusEvent
 from functions.shared import names
+from functions.shared.dead_letters import DeadLetters
 from functions.shared.errors import REFUSALS, error_code
 from functions.shared.job import (
     MAX_ERROR_MESSAGE_BYTES,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from functions.jobs import dispatcher, recorder, send_email, watchdog
-from functions.jobs.dead_letters import DeadLetters
 from functions.jobs.job_types import JobTypes
 from functions.shared import names
+from functions.shared.dead_letters import DeadLetters
+from tests.functions.fake_mail_sender import FakeMailSender
 from tests.functions.jobs.fake_aws import ALIAS_ARN, FakeLambda, FakeSns, FakeSsm
-from tests.functions.jobs.fake_mail_sender import FakeMailSender
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from functions.shared.mail_sender import (
 )
 from functions.shared.start_event import JobRun
 from tests.functions.executions import Ended, KilledError, execute
+from tests.functions.fake_mail_sender import FakeMailSender
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.jobs.fake_aws import refusal
-from tests.functions.jobs.fake_mail_sender import FakeMailSender
 
 START = {"attempt": 1, "job_id": "job-1", "job_type": "send-email"}
 MAIL = '{"to": "ann@example.com", "subject": "Hello", "text": "Hello, Ann."}'
