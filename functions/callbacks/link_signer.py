@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-_ALGORITHM = "HMAC_SHA_256"
+_ALGORITHM: Final = "HMAC_SHA_256"
 
 
 class LinkKeysError(ValueError):
