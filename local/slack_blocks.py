@@ -63,7 +63,14 @@ def _element(element: Mapping[str, Any]) -> str:
 
 def _button(element: Mapping[str, Any]) -> str:
     style = html.escape(str(element.get("style", "default")))
-    label = f'<span class="button {style}">{_text(element["text"])}</span>'
+    shown = _text(element["text"])
+    if spoken := element.get("accessibility_label"):
+        # Read out instead of the text, as Slack's own clients do.
+        shown = (
+            f'<span aria-hidden="true">{shown}</span>'
+            f'<span class="spoken">{plain_as_html(spoken)}</span>'
+        )
+    label = f'<span class="button {style}">{shown}</span>'
     # Without a URL it would call the app, which an incoming webhook does not have.
     return link(element["url"], label) if element.get("url") else label
 

@@ -6,6 +6,7 @@ what stands in code spans is neither formatting, nor a link, nor a mention.
 
 import html
 import re
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 # Formatting marks count only at the edge of a word.
@@ -24,6 +25,10 @@ _QUOTE = re.compile(r"^(?:>|&gt;) ?")
 
 _ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 _ESCAPE = re.compile("|".join(_ESCAPES))
+
+# https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+_DATE_FIELD = re.compile(r"\{(?P<name>[a-z_]+)\}")
+_ORDINALS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
 
 # The ones that an alert is likely to use; another shows as its name.
 _EMOJI = {
@@ -117,12 +122,45 @@ def _control(content: str) -> str:
     """What stands between angle brackets: a link, or a mention that would notify people."""
     target, _, label = content.partition("|")
     if target.startswith("!date^"):
-        return _text(label)
+        return _date(target, label)
     if target.startswith(("!", "@", "#")):
         name = label or target[1:].partition("^")[0]
         sign = "#" if target[0] == "#" else "@"
         return f'<span class="mention">{sign}{_text(name.removeprefix(sign))}</span>'
     return link(_decoded(target), _text(label or target))
+
+
+def _date(target: str, otherwise: str) -> str:
+    """`!date^seconds^form^address`: the form filled in, in UTC, which the page uses throughout.
+
+    Slack tells it in the reader's own time zone, and shows *otherwise* what it cannot read.
+    """
+    _, seconds, form, address = (*target.split("^", 3), "", "", "")[:4]
+    try:
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return _text(otherwise)
+    filled = _DATE_FIELD.sub(lambda field: _date_field(field, moment), form)
+    shown = f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_text(filled)} UTC</time>'
+    return link(_decoded(address), shown) if address else shown
+
+
+def _date_field(field: re.Match[str], moment: datetime) -> str:
+    """A field of a date's form; one that Slack does not know stays as it is."""
+    day = f"{moment.day}{_ORDINALS.get(moment.day, 'th')}"
+    hour = f"{moment.hour % 12 or 12}"
+    shown = {
+        "date_num": f"{moment:%Y-%m-%d}",
+        "date_slash": f"{moment:%d/%m/%Y}",
+        "date": f"{moment:%B} {day}, {moment.year}",
+        "date_short": f"{moment:%b} {moment.day}, {moment.year}",
+        "date_long_full": f"{moment:%B} {moment.day}, {moment.year}",
+        "date_long": f"{moment:%A}, {moment:%B} {day}, {moment.year}",
+        "time": f"{hour}:{moment:%M %p}",
+        "time_secs": f"{hour}:{moment:%M:%S %p}",
+    }
+    # The pretty ones say "today" and "tomorrow" where that is true; a page that stays cannot.
+    return shown.get(field["name"].removesuffix("_pretty"), field[0])
 
 
 def link(url: str, label: str) -> str:

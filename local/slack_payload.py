@@ -21,6 +21,9 @@ ACTION_ELEMENTS = 25
 BUTTON_TEXT = 75
 BUTTON_URL = 3_000
 BUTTON_VALUE = 2_000
+BUTTON_LABEL = 75
+BUTTON_STYLES = ("primary", "danger")
+ACTION_ID = 255
 BLOCK_ID = 255
 ALT_TEXT = 2_000
 IMAGE_URL = 3_000
@@ -94,8 +97,7 @@ def _check_block(block: Mapping[str, Any]) -> None:
             for element in _elements(block, CONTEXT_ELEMENTS):
                 _check_context_element(element)
         case "actions":
-            for element in _elements(block, ACTION_ELEMENTS):
-                _check_element(element)
+            _check_actions(_elements(block, ACTION_ELEMENTS))
         case "image":
             _check_image(block)
         case "divider":
@@ -133,9 +135,32 @@ def _check_element(element: Any) -> None:
     if element["type"] == "image":
         _check_image(element)
     if element["type"] == "button":
-        _check_text(element.get("text"), BUTTON_TEXT, "a button", types=("plain_text",))
-        _at_most(len(element.get("url", "")), BUTTON_URL, "characters in a button's url")
-        _at_most(len(element.get("value", "")), BUTTON_VALUE, "characters in a button's value")
+        _check_button(element)
+
+
+def _check_actions(elements: Sequence[Any]) -> None:
+    for element in elements:
+        _check_element(element)
+    action_ids = [element["action_id"] for element in elements if "action_id" in element]
+    if len(set(action_ids)) != len(action_ids):
+        raise _InvalidBlockError("two elements of a block have the same action_id")
+
+
+def _check_button(button: Mapping[str, Any]) -> None:
+    """https://docs.slack.dev/reference/block-kit/block-elements/button-element."""
+    _check_text(button.get("text"), BUTTON_TEXT, "a button", types=("plain_text",))
+    limits = {
+        "url": BUTTON_URL,
+        "value": BUTTON_VALUE,
+        "action_id": ACTION_ID,
+        "accessibility_label": BUTTON_LABEL,
+    }
+    for name, most in limits.items():
+        if not isinstance(button.get(name, ""), str):
+            raise _InvalidBlockError(f"a button's {name} is not a string")
+        _at_most(len(button.get(name, "")), most, f"characters in a button's {name}")
+    if "style" in button and button["style"] not in BUTTON_STYLES:
+        raise _InvalidBlockError(f"a button's style must be {' or '.join(BUTTON_STYLES)}")
 
 
 def _check_image(element: Mapping[str, Any]) -> None:

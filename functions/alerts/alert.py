@@ -1,6 +1,6 @@
 """What a message on the alert queue tells: one frozen record per kind, read without any look-up.
 
-Two topics feed the queue and five kinds of message arrive. A message is never refused: what is not
+Three topics feed the queue and six kinds of message arrive. A message is never refused: what is not
 recognised is an alert as well, told by its shape alone, because its values may be anybody's.
 """
 
@@ -12,7 +12,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from functions.alerts import question_news
 from functions.alerts.aws_arn import Place
+from functions.alerts.question_news import QuestionNews
 from functions.shared.errors import error_code
 from functions.shared.job import ExecutionName, InvalidJobError, check_job_id, check_job_type
 
@@ -118,7 +120,9 @@ class UnknownMessage:
         return _key("message", self.message_id)
 
 
-Alert = JobDeadLetter | AlarmChange | StreamFailure | LostEvent | UnknownMessage
+# What is counted by its cause; news of a question is nobody's failure.
+Trouble = JobDeadLetter | AlarmChange | StreamFailure | LostEvent | UnknownMessage
+Alert = Trouble | QuestionNews
 
 
 def alert_from_body(body: str, message_id: str) -> Alert:
@@ -136,17 +140,24 @@ def alert_from_body(body: str, message_id: str) -> Alert:
         place=Place.of(_text(envelope, "TopicArn")), sent_at=_moment(_text(envelope, "Timestamp"))
     )
     message = _object(text)
-    attributes = _attributes(envelope)
-    known = (
+    return _known(message, _attributes(envelope), origin) or UnknownMessage(
+        origin=origin,
+        message_id=_text(envelope, "MessageId") or message_id,
+        shape=_shape(text),
+    )
+
+
+def _known(
+    message: Mapping[str, Any], attributes: Mapping[str, str], origin: Origin
+) -> Alert | None:
+    # First, and alone: it names a job and an attempt as a dead letter does.
+    if message.get("kind") == question_news.KIND:
+        return QuestionNews.of(message)
+    return (
         _job_dead_letter(message, attributes, origin)
         or _alarm_change(message, origin)
         or _stream_failure(message, origin)
         or _lost_event(message, attributes, origin)
-    )
-    return known or UnknownMessage(
-        origin=origin,
-        message_id=_text(envelope, "MessageId") or message_id,
-        shape=_shape(text),
     )
 
 

@@ -5,15 +5,18 @@ links nor formatting, the three characters of its own markup are escaped, and th
 would end the span is replaced. The limits are those of
 https://docs.slack.dev/reference/block-kit/blocks/header-block,
 https://docs.slack.dev/reference/block-kit/blocks/section-block,
-https://docs.slack.dev/reference/block-kit/blocks (50 blocks in a message) and
+https://docs.slack.dev/reference/block-kit/blocks (50 blocks in a message),
+https://docs.slack.dev/reference/block-kit/blocks/actions-block,
+https://docs.slack.dev/reference/block-kit/block-elements/button-element and
 https://docs.slack.dev/reference/methods/chat.postMessage (the text; 4,000 is what it advises).
 """
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from functions.alerts.notice import Fact, Link, Notice
+from functions.alerts.notice import Button, Fact, Link, Notice
 from functions.shared.redaction import redact_text
 
 MAX_HEADER = 150
@@ -21,6 +24,7 @@ MAX_SECTION_TEXT = 3000
 MAX_FIELD_TEXT = 2000
 MAX_FIELDS = 10
 MAX_BLOCKS = 50
+MAX_BUTTON_URL = 3000
 MAX_TEXT = 4000
 
 # A person reads the first lines; the rest is one command away.
@@ -57,6 +61,9 @@ def message(notice: Notice) -> dict[str, Any]:
             for command in notice.commands
         )
         blocks.append(_section("\n".join(lines)))
+    buttons = [_button(button) for button in notice.buttons if _fits(button)]
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
     links = _links(notice.links)
     if links:
         blocks.append(_section(links))
@@ -66,12 +73,15 @@ def message(notice: Notice) -> dict[str, Any]:
 def plain_message(notice: Notice) -> dict[str, Any]:
     """The least that tells the same: for notifications, and where Slack refuses the blocks."""
     lines = [f"{notice.symbol} {code(notice.title, MAX_HEADER)}", _advice(notice)]
-    lines += [f"{fact.label}: {code(fact.value, _VALUE)}" for fact in notice.facts]
+    lines += [f"{fact.label}: {_value(fact)}" for fact in notice.facts]
     if notice.said:
         lines.append(code(notice.said, _QUOTED))
     lines += [
         f"{command.label}: {code(command.line, MAX_SECTION_TEXT // 4, is_redacted=False)}"
         for command in notice.commands
+    ]
+    lines += [
+        _links([Link(button.label, button.url)]) for button in notice.buttons if _fits(button)
     ]
     return {
         "text": _whole_lines(lines, MAX_TEXT),
@@ -118,9 +128,35 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _fact_sections(facts: Iterable[Fact]) -> Iterator[dict[str, Any]]:
-    fields = [_mrkdwn(f"*{fact.label}*\n{code(fact.value, _VALUE)}") for fact in facts]
+    fields = [_mrkdwn(f"*{fact.label}*\n{_value(fact)}") for fact in facts]
     for start in range(0, len(fields), MAX_FIELDS):
         yield {"type": "section", "fields": fields[start : start + MAX_FIELDS]}
+
+
+def _value(fact: Fact) -> str:
+    return _moment(fact.value) if isinstance(fact.value, datetime) else code(fact.value, _VALUE)
+
+
+def _moment(moment: datetime) -> str:
+    """Slack tells it in the reader's own time zone; whatever cannot, as it stands at the end.
+
+    https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+    """
+    otherwise = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{otherwise}>"
+
+
+def _fits(button: Button) -> bool:
+    return len(button.url) <= MAX_BUTTON_URL
+
+
+def _button(button: Button) -> dict[str, Any]:
+    return {
+        "type": "button",
+        "text": {"type": "plain_text", "text": button.label, "emoji": False},
+        "url": button.url,
+        "style": button.style,
+    }
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from hashlib import sha256
 
-from functions.alerts.alert import AlarmChange, Alert, JobDeadLetter, LostEvent, StreamFailure
+from functions.alerts.alert import AlarmChange, JobDeadLetter, LostEvent, StreamFailure, Trouble
 from functions.alerts.job_finding import Finding
 from functions.shared.job import canonical_json
 from functions.shared.redaction import redact_text
@@ -16,7 +16,7 @@ _PARTICULARS = re.compile(
 _COMPARED_CHARACTERS = 300
 
 
-def fingerprint(alert: Alert, found: Finding | None) -> str:
+def fingerprint(alert: Trouble, found: Finding | None) -> str:
     """A key that failures of one cause share."""
     return f"fingerprint:{sha256(canonical_json(_cause(alert, found)).encode()).hexdigest()}"
 
@@ -28,7 +28,7 @@ def normalised(message: str) -> str:
     ]
 
 
-def _cause(alert: Alert, found: Finding | None) -> list[str]:
+def _cause(alert: Trouble, found: Finding | None) -> list[str]:
     match alert:
         case JobDeadLetter():
             error = found.error if found else None

@@ -1,14 +1,16 @@
 """What is to be said about an alert, before it takes any form: words, facts, links, commands."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A label of ours and a value that may hold anything."""
+    """A label of ours and a value that may hold anything; a moment is told in the reader's time."""
 
     label: str
-    value: str
+    value: str | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,21 @@ class Command:
     label: str
     line: str
 
+    @classmethod
+    def of_job(cls, label: str, verb: str, job_id: str, stage: str) -> Self:
+        """What `jobctl` does to a job; an id that looks like an option is not taken for one."""
+        separator = "-- " if job_id.startswith("-") else ""
+        return cls(label, f"jobctl --stage {stage} {verb} {separator}{job_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A label of ours, an address that we built, and how Slack shows it: primary or danger."""
+
+    label: str
+    url: str
+    style: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -42,6 +59,7 @@ class Notice:
     said: str | None = None
     commands: tuple[Command, ...] = ()
     links: tuple[Link, ...] = ()
+    buttons: tuple[Button, ...] = ()
     is_for_everyone: bool = False
 
 

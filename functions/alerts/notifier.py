@@ -19,7 +19,8 @@ from functions.alerts.error_name import error_name
 from functions.alerts.fingerprint import fingerprint
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.job_reasons import Reasons
-from functions.alerts.notice import Notice
+from functions.alerts.notice import Notice, Sightings
+from functions.alerts.question_news import QuestionNews
 from functions.alerts.settings import Settings
 from functions.alerts.slack_webhook import (
     POST_SECONDS,
@@ -142,9 +143,17 @@ class Notifier:
                 now=now,
                 found=found,
                 log_group=self.reasons.log_group(function.name) if function else None,
-                sightings=self.told.count(key, fingerprint(alert, found), now),
+                sightings=self._count(alert, found, key, now),
             ),
         )
+
+    def _count(
+        self, alert: Alert, found: Finding | None, key: str, now: datetime
+    ) -> Sightings | None:
+        """How often this was seen; a question is no failure, and is not counted as one."""
+        if isinstance(alert, QuestionNews):
+            return None
+        return self.told.count(key, fingerprint(alert, found), now)
 
     def _post(self, said: Notice, remaining_seconds: Callable[[], float]) -> None:
         try:

@@ -19,6 +19,8 @@ from functions.alerts.aws_arn import FunctionVersion, Place
 from functions.alerts.console_links import alarm_url, function_url, logs_url
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Command, Fact, Link, Notice, Sightings
+from functions.alerts.question_news import QuestionNews
+from functions.alerts.question_wording import question_notice
 from functions.shared.job import RETRYABLE, InvalidJobError, JobStatus, parse_timestamp, timestamp
 from functions.shared.redaction import redact_text
 
@@ -94,6 +96,8 @@ def notice(alert: Alert, around: Surroundings) -> Notice:
             return _stream_notice(alert, around)
         case LostEvent():
             return _event_notice(alert, around)
+        case QuestionNews():
+            return question_notice(alert, around.stage)
         case UnknownMessage():
             return _unknown_notice(alert, around)
 
@@ -226,23 +230,18 @@ def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> 
 
 
 def _job_commands(letter: JobDeadLetter, found: Finding, stage: str) -> tuple[Command, ...]:
-    commands = [Command("Look", _jobctl("show", letter.job_id, stage))]
+    commands = [Command.of_job("Look", "show", letter.job_id, stage)]
     ended = found.situation is Situation.ENDED and found.status in RETRYABLE
     code = found.error.type if found.error else None
     # After a rollback that gave up, whether to retry is for the runbook to say.
     if (ended and code not in FOR_A_NEW_JOB | {ROLLBACK_INCOMPLETE}) or (
         found.situation is Situation.UNSEEN
     ):
-        commands.append(Command("Retry", _jobctl("retry", letter.job_id, stage)))
+        commands.append(Command.of_job("Retry", "retry", letter.job_id, stage))
     # What has ended cannot be stopped; what still runs can.
     if found.execution_arn and found.situation is Situation.UNSETTLED:
-        commands.append(Command("Stop", _jobctl("stop", letter.job_id, stage)))
+        commands.append(Command.of_job("Stop", "stop", letter.job_id, stage))
     return tuple(commands)
-
-
-def _jobctl(verb: str, job_id: str, stage: str) -> str:
-    separator = "-- " if job_id.startswith("-") else ""
-    return f"jobctl --stage {stage} {verb} {separator}{job_id}"
 
 
 def _job_links(
@@ -345,7 +344,7 @@ def _event_notice(event: LostEvent, around: Surroundings) -> Notice:
     if event.execution is not None:
         facts.append(Fact("Job", event.execution.job_id))
         facts.append(Fact("Attempt", str(event.execution.attempt)))
-        commands = (Command("Look", _jobctl("show", event.execution.job_id, around.stage)),)
+        commands = (Command.of_job("Look", "show", event.execution.job_id, around.stage),)
     if event.execution_status is not None:
         facts.append(Fact("Execution ended", event.execution_status))
     return Notice(

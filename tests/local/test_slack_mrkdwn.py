@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from local.slack_blocks import message_as_html
 from local.slack_mrkdwn import mrkdwn_as_html, plain_as_html
 
-ALLOWED_TAGS = {"a", "blockquote", "br", "code", "em", "pre", "s", "span", "strong"}
+ALLOWED_TAGS = {"a", "blockquote", "br", "code", "em", "pre", "s", "span", "strong", "time"}
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,41 @@ ALLOWED_TAGS = {"a", "blockquote", "br", "code", "em", "pre", "s", "span", "stro
         ("<#C1|alerts>", '<span class="mention">#alerts</span>'),
         ("`<!channel>`", "<code>&lt;!channel&gt;</code>"),
         ("&lt;!channel&gt;", "&lt;!channel&gt;"),
-        ("<!date^1^{date}|1 January>", "1 January"),
+        ("<!date^soon^{date}|1 January>", "1 January"),
+        ("<!date^99999999999999999^{date}|1 January>", "1 January"),
         ("<javascript:alert(1)|click>", "click"),
     ],
 )
 def test_mrkdwn_is_shown_as_slack_shows_it(text: str, shown: str) -> None:
     assert mrkdwn_as_html(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ("{date_num} {time_secs}", "2014-02-18 6:39:42 AM"),
+        ("{date_slash}", "18/02/2014"),
+        ("{date} at {time}", "February 18th, 2014 at 6:39 AM"),
+        ("{date_short_pretty} {time}", "Feb 18, 2014 6:39 AM"),
+        ("{date_long}", "Tuesday, February 18th, 2014"),
+        ("{date_long_full}", "February 18, 2014"),
+        ("due {moon}", "due {moon}"),
+        ("*&lt;b&gt;*", "*&lt;b&gt;*"),
+    ],
+)
+def test_a_date_is_told_in_its_form_and_for_machines(form: str, shown: str) -> None:
+    date = mrkdwn_as_html(f"*Until*\n<!date^1392705582^{form}|2014-02-18 06:39 UTC>")
+
+    assert date == (
+        f'<strong>Until</strong><br><time datetime="2014-02-18T06:39:42Z">{shown} UTC</time>'
+    )
+
+
+def test_a_date_can_lead_somewhere() -> None:
+    shown = mrkdwn_as_html("<!date^1392705582^{date_num}^https://example.com/|then>")
+
+    assert shown.startswith('<a href="https://example.com/"')
+    assert "2014-02-18" in shown
 
 
 def test_a_link_shows_its_label_and_keeps_its_address() -> None:
@@ -71,6 +100,7 @@ class Tags(HTMLParser):
 
 @example("<|>")
 @example("<http://[|there>")
+@example('<!date^1^{date}"><script>^javascript:alert(1)|there>')
 @given(st.text(alphabet="<>&\"'`*_~|!@#:/\n ahtpscrij=;.()[]", max_size=60))
 def test_no_text_makes_a_tag_a_handler_or_a_script_address_of_its_own(text: str) -> None:
     tags = Tags()
@@ -78,7 +108,7 @@ def test_no_text_makes_a_tag_a_handler_or_a_script_address_of_its_own(text: str)
 
     for tag, attributes in tags.seen:
         assert tag in ALLOWED_TAGS
-        assert attributes.keys() <= {"class", "href", "rel", "target", "tabindex"}
+        assert attributes.keys() <= {"class", "datetime", "href", "rel", "target", "tabindex"}
         address = attributes.get("href") or "https:"
         assert address.startswith(("http:", "https:", "mailto:"))
 
@@ -125,3 +155,27 @@ def test_blocks_are_shown_in_their_order() -> None:
 
 def test_a_message_without_blocks_shows_its_text() -> None:
     assert "<strong>down</strong>" in message_as_html({"text": "*down*"})
+
+
+def button(**parts: str) -> str:
+    element = {"type": "button", "text": {"type": "plain_text", "text": "Approve"}, **parts}
+    return message_as_html({"blocks": [{"type": "actions", "elements": [element]}]})
+
+
+def test_a_button_with_an_address_is_a_link_that_looks_like_slacks_button() -> None:
+    shown = button(url="https://example.com/q/1.a.b#approve", style="primary")
+
+    assert 'href="https://example.com/q/1.a.b#approve"' in shown
+    assert '<span class="button primary">Approve</span></a>' in shown
+
+
+def test_a_button_without_an_address_leads_nowhere() -> None:
+    assert "<a " not in button()
+    assert "<a " not in button(url="javascript:alert(1)")
+
+
+def test_a_screen_reader_hears_a_buttons_own_label_instead_of_its_text() -> None:
+    shown = button(accessibility_label="Approve <the contract>")
+
+    assert '<span aria-hidden="true">Approve</span>' in shown
+    assert '<span class="spoken">Approve &lt;the contract&gt;</span>' in shown

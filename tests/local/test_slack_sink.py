@@ -29,6 +29,11 @@ def section(text: str = "any") -> dict[str, Any]:
     return {"type": "section", "text": mrkdwn(text)}
 
 
+def buttons(*parts: dict[str, Any]) -> dict[str, Any]:
+    elements = [{"type": "button", "text": plain("any"), **part} for part in parts]
+    return {"type": "actions", "elements": elements}
+
+
 def accepted(**message: Any) -> dict[str, Any]:
     return accepted_message(json.dumps(message).encode())
 
@@ -41,6 +46,10 @@ def accepted(**message: Any) -> dict[str, Any]:
         {"type": "section", "fields": [mrkdwn("x" * 2_000)] * 10},
         {"type": "context", "elements": [mrkdwn("any")] * 10},
         {"type": "actions", "elements": [{"type": "button", "text": plain("x" * 75)}] * 25},
+        buttons(
+            {"url": "https://example.com/".ljust(3_000, "x"), "style": "primary"},
+            {"accessibility_label": "x" * 75, "action_id": "x" * 255, "style": "danger"},
+        ),
         {"type": "divider"},
         {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "any"},
     ],
@@ -70,6 +79,11 @@ def test_a_block_at_its_limit_is_accepted(block: dict[str, Any]) -> None:
             },
             "3000",
         ),
+        (buttons({"accessibility_label": "x" * 76}), "75"),
+        (buttons({"action_id": "x" * 256}), "255"),
+        (buttons({"action_id": "a"}, {"action_id": "a"}), "same action_id"),
+        (buttons({"style": "default"}), "primary or danger"),
+        (buttons({"url": 5}), "not a string"),
         ({"type": "section", "text": mrkdwn("any"), "block_id": "x" * 256}, "255"),
         ({"type": "carousel-of-my-own"}, "type"),
         ("section", "object"),

@@ -96,6 +96,39 @@ def status_event() -> dict[str, Any]:
     }
 
 
+def question_message(event: str = "asked", **parts: Any) -> dict[str, Any]:
+    """News of an approval that one of two people is to give."""
+    known = {
+        "kind": "question",
+        "event": event,
+        "job_id": "job-1",
+        "job_type": "document-approval",
+        "attempt": 1,
+        "question": "approval",
+        "question_kind": "approval",
+        "title": "Contract with Example Ltd",
+        "facts": [["Document", "incoming/contract.pdf"], ["Pages", "3"]],
+        "asked_of": 2,
+        "needed": None,
+        "until": "2026-02-01T09:00:00.000Z",
+        "url": "https://answers.example.com/q/1.payload.mac",
+        "answers": ["approve", "reject"],
+        "decision": None,
+        "status": "open",
+    }
+    return known | parts
+
+
+def ended_question(answer: str | None = None, **decision: Any) -> dict[str, Any]:
+    """News of its end; without an *answer* it expired."""
+    if answer is None:
+        return question_message("ended", status="expired")
+    known = {"answer": answer, "by": "ann@example.com", "at": "2026-01-31T10:00:00.000Z"}
+    return question_message(
+        "ended", status="decided", decision=known | {"comment": None} | decision
+    )
+
+
 def sqs_record(body: str, *, receives: int = 1, message_id: str | None = None) -> dict[str, Any]:
     message_id = message_id or f"message-{next(_numbers)}"
     return {

@@ -10,7 +10,7 @@ from functions.alerts import block_kit
 from functions.alerts.alert import alert_from_body
 from functions.alerts.block_kit import code, code_block, inert
 from functions.alerts.job_finding import Finding, Situation
-from functions.alerts.notice import Command, Fact, Link, Notice, Sightings
+from functions.alerts.notice import Button, Command, Fact, Link, Notice, Sightings
 from functions.alerts.wording import ROLLBACK_INCOMPLETE, Surroundings, notice
 from functions.shared.job import RETRYABLE, JobError, JobStatus
 from tests.functions.alerts.fakes import NOW, any_job
@@ -19,11 +19,14 @@ from tests.functions.alerts.messages import (
     RUNBOOK,
     alarm_message,
     dead_letter_body,
+    ended_question,
+    question_message,
     sns_envelope,
 )
 
 CANARY = "cAnArY7q3"
 OWN_LINK = re.compile(r"<https://[^<>|\s]+\|[A-Z][a-z]+>")
+OWN_DATE = re.compile(r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d :-]{16} UTC>")
 OWN_MENTION = "<!channel>"
 ATTACKS = [
     "<!channel>",
@@ -72,13 +75,13 @@ def advice_of(message: dict[str, Any]) -> str:
 def assert_inert_and_within_limits(
     message: dict[str, Any], *, is_for_everyone: bool = False
 ) -> None:
-    mentions = sum(text.count("<!") for text in texts(message))
+    mentions = sum(OWN_DATE.sub("", text).count("<!") for text in texts(message))
     places = [text for text in texts(message) if f"\n{OWN_MENTION} " in text]
     places += [text for text in texts(message) if text.startswith(f"{OWN_MENTION} ")]
     assert advice_of(message).startswith(OWN_MENTION) == is_for_everyone
     assert mentions == len(places) == is_for_everyone * (1 + ("blocks" in message))
     for text in texts(message):
-        own_removed = OWN_LINK.sub("", text)
+        own_removed = OWN_DATE.sub("", OWN_LINK.sub("", text))
         if is_for_everyone:
             own_removed = own_removed.replace(OWN_MENTION, "", 1)
         assert "<" not in own_removed
@@ -95,6 +98,9 @@ def assert_inert_and_within_limits(
     for block in blocks:
         if block["type"] == "header":
             assert len(block["text"]["text"].encode("utf-16-le")) // 2 <= 150
+        elif block["type"] == "actions":
+            assert 0 < len(block["elements"]) <= 25
+            assert all(len(button["url"]) <= 3000 for button in block["elements"])
         else:
             for part in [block["text"]] if "text" in block else block["fields"]:
                 limit = 3000 if "text" in block else 2000
@@ -187,6 +193,25 @@ def test_nothing_in_an_alarm_can_act_in_slack_or_break_its_limits(
         assert_inert_and_within_limits(message)
 
 
+@settings(max_examples=60)
+@given(
+    title=hostile,
+    facts=st.lists(st.tuples(hostile, hostile), max_size=15),
+    by=hostile,
+    via=st.sampled_from(["link", "channel", "jobctl", "mail service", None]),
+    comment=hostile,
+)
+def test_nothing_in_a_question_can_act_in_slack_or_break_its_limits(
+    title: str, facts: list[tuple[str, str]], by: str, via: str | None, comment: str
+) -> None:
+    parts: dict[str, Any] = {"title": title, "facts": facts}
+    ended = ended_question("reject", by=by, via=via, comment=comment) | parts
+
+    for news in (question_message(**parts), question_message("reminded", url=None, **parts), ended):
+        for message in rendered(sns_envelope(news)):
+            assert_inert_and_within_limits(message)
+
+
 @settings(max_examples=40)
 @given(st.recursive(hostile, lambda inner: st.dictionaries(hostile, inner, max_size=4)))
 def test_nothing_in_an_unknown_message_can_act_in_slack(content: Any) -> None:
@@ -245,3 +270,21 @@ def test_a_plain_message_ends_with_a_whole_line() -> None:
     assert_inert_and_within_limits(message)
     assert len(message["text"]) <= 4000
     assert_inert_and_within_limits(block_kit.message(said))
+
+
+def test_a_button_with_an_address_longer_than_slack_takes_is_left_out() -> None:
+    said = Notice(
+        symbol="!",
+        title="title",
+        advice="advice",
+        facts=(),
+        buttons=(
+            Button("Short", "https://a.example/".ljust(3000, "x"), "primary"),
+            Button("Long", "https://a.example/".ljust(3001, "x"), "danger"),
+        ),
+    )
+
+    [actions] = [block for block in block_kit.message(said)["blocks"] if block["type"] == "actions"]
+
+    assert [button["text"]["text"] for button in actions["elements"]] == ["Short"]
+    assert "Long" not in block_kit.plain_message(said)["text"]

@@ -24,6 +24,8 @@ from tests.functions.alerts.messages import (
     RUNBOOK,
     alarm_message,
     dead_letter_body,
+    ended_question,
+    question_message,
     sns_envelope,
     sqs_record,
 )
@@ -224,6 +226,36 @@ def test_failures_of_one_cause_are_counted_together(bench: Bench) -> None:
     assert "3 like this" in json.dumps(bench.channel.told[2])
 
 
+def test_a_question_is_told_once_for_each_thing_that_happened_to_it(bench: Bench) -> None:
+    news = [question_message(), question_message("reminded"), ended_question("approve")]
+
+    assert bench.tell(*(sqs_record(sns_envelope(each)) for each in news * 2)) == []
+
+    titles = [message["blocks"][0]["text"]["text"] for message in bench.channel.told]
+    assert titles == [
+        "❓ Approval asked: Contract with Example Ltd",
+        "⏰ Still waiting: Contract with Example Ltd",
+        "✅ Approved: Contract with Example Ltd",
+    ]
+
+
+def test_a_question_is_not_counted_as_a_failure_nor_looked_up_as_one(bench: Bench) -> None:
+    bench.tell(sqs_record(sns_envelope(question_message())))
+
+    assert bench.told.counts == {}
+    assert bench.reasons.letters == []
+    assert "like this" not in json.dumps(bench.channel.told)
+
+
+def test_the_failure_of_a_job_is_told_beside_its_question(bench: Bench) -> None:
+    bench.tell(
+        sqs_record(sns_envelope(question_message())),
+        sqs_record(dead_letter_body(job_type="document-approval")),
+    )
+
+    assert len(bench.channel.told) == 2
+
+
 def test_a_batch_that_runs_out_of_time_gives_the_rest_back(bench: Bench) -> None:
     record = sqs_record(dead_letter_body())
 
@@ -240,6 +272,7 @@ def test_no_log_line_holds_anything_of_a_message(
     bench.tell(
         sqs_record(dead_letter_body(attributes={"ErrorMessage": "canary-in-attribute"})),
         sqs_record(sns_envelope("canary-in-message")),
+        sqs_record(sns_envelope(question_message(title="canary", url="https://canary.example/q"))),
     )
 
     lines = json.dumps([vars(record) for record in caplog.records], default=str)

@@ -65,7 +65,7 @@ def gave_up() -> Finding:
 
 
 def facts(told: Notice) -> dict[str, str]:
-    return {fact.label: fact.value for fact in told.facts}
+    return {fact.label: str(fact.value) for fact in told.facts}
 
 
 def test_this_is_what_arrives_when_a_job_failed(as_json: SnapshotAssertion) -> None:
