@@ -6,8 +6,11 @@ from typing import NamedTuple
 import aws_cdk as cdk
 
 from stacks.alerts_stack import AlertsStack
+from stacks.approvals_stack import ApprovalsStack
+from stacks.callbacks_stack import CallbacksStack
 from stacks.jobs_stack import JobsStack
 from stacks.monitoring_stack import MonitoringStack
+from stacks.onboarding_stack import OnboardingStack
 from stacks.orders_stack import OrdersStack
 from stacks.stages import Stage, SynthesisError, stage_named
 
@@ -17,7 +20,10 @@ class DurableJobs(NamedTuple):
 
     alerts: AlertsStack
     jobs: JobsStack
+    callbacks: CallbacksStack
     orders: OrdersStack
+    approvals: ApprovalsStack
+    onboarding: OnboardingStack
     monitoring: MonitoringStack
 
 
@@ -26,17 +32,30 @@ def durable_jobs(app: cdk.App, stage: Stage, region: str | None = None) -> Durab
     env = cdk.Environment(region=region or stage.region)
     alerts = AlertsStack(app, f"Alerts-{stage.name}", stage=stage, env=env)
     jobs = JobsStack(app, f"Jobs-{stage.name}", stage=stage, alerts=alerts, env=env)
+    callbacks = CallbacksStack(
+        app, f"Callbacks-{stage.name}", stage=stage, alerts=alerts, jobs=jobs, env=env
+    )
+    people = callbacks.platform
     orders = OrdersStack(app, f"Orders-{stage.name}", stage=stage, jobs=jobs, env=env)
+    approvals = ApprovalsStack(
+        app, f"Approvals-{stage.name}", stage=stage, jobs=jobs, callbacks=people, env=env
+    )
+    onboarding = OnboardingStack(
+        app, f"Onboarding-{stage.name}", stage=stage, jobs=jobs, callbacks=people, env=env
+    )
     monitoring = MonitoringStack(
         app,
         f"Monitoring-{stage.name}",
         stage=stage,
         alerts=alerts,
         jobs=jobs,
+        callbacks=callbacks,
         orders=orders,
+        approvals=approvals,
+        onboarding=onboarding,
         env=env,
     )
-    return DurableJobs(alerts, jobs, orders, monitoring)
+    return DurableJobs(alerts, jobs, callbacks, orders, approvals, onboarding, monitoring)
 
 
 if __name__ == "__main__":

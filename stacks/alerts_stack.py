@@ -23,7 +23,7 @@ _NOTIFIER_TIMEOUT = Duration.minutes(1)
 
 
 class AlertsStack(Stack):
-    """Two topics, the queue they feed, and the function that tells Slack.
+    """Three topics, the queue they feed, and the function that tells Slack.
 
     It comes first and knows no other stack: what the notifier may read of jobs is granted by
     the stacks that hold them.
@@ -35,6 +35,9 @@ class AlertsStack(Stack):
         self.dead_letters = AlertTopic(self, "DeadLetters", key=key, display_name="Dead letters")
         self.alarms = AlertTopic(self, "Alarms", key=key, display_name="Alarms")
         self.alarms.allow_alarms()
+        self.requests = AlertTopic(
+            self, "Requests", key=key, display_name="Questions that jobs ask people"
+        )
         # With a key of its own: a disabled key must not silence the alarm about its effects.
         self.operators = AlertTopic(
             self,
@@ -53,6 +56,7 @@ class AlertsStack(Stack):
         )
         self.queue.feed_from(self.dead_letters, "FromDeadLetters")
         self.queue.feed_from(self.alarms, "FromAlarms")
+        self.queue.feed_from(self.requests, "FromRequests")
 
         told = dynamodb.TableV2(
             self,

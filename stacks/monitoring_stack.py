@@ -7,8 +7,11 @@ from constructs import Construct
 
 from stacks import alarms
 from stacks.alerts_stack import AlertsStack
+from stacks.approvals_stack import ApprovalsStack
+from stacks.callbacks_stack import CallbacksStack
 from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.jobs_stack import JobsStack
+from stacks.onboarding_stack import OnboardingStack
 from stacks.orders_stack import EXPIRE_EVERY, OrdersStack
 from stacks.stages import Stage
 
@@ -24,7 +27,10 @@ class MonitoringStack(Stack):
         stage: Stage,
         alerts: AlertsStack,
         jobs: JobsStack,
+        callbacks: CallbacksStack,
         orders: OrdersStack,
+        approvals: ApprovalsStack,
+        onboarding: OnboardingStack,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -32,7 +38,12 @@ class MonitoringStack(Stack):
         in_slack = RunbookAlarms(self, stage, tell=(alerts.alarms,))
         by_mail_too = RunbookAlarms(self, stage, tell=(alerts.alarms, alerts.operators))
 
-        for job in (*jobs.job_types, *orders.job_types):
+        for job in (
+            *jobs.job_types,
+            *orders.job_types,
+            *approvals.job_types,
+            *onboarding.job_types,
+        ):
             alarms.alarm_on_job(in_slack.within(job.node.id), job, period)
         alarms.alarm_on_dispatcher(in_slack.within("Dispatcher"), jobs.dispatcher, period)
         alarms.alarm_on_recorder(in_slack.within("Recorder"), jobs.recorder, period)

@@ -50,8 +50,13 @@ class Stage:
         alarm_period: The period of alarms' metrics, but for those that need longer to tell.
         queue_age_bound: How long an alert may wait for Slack before somebody is told by e-mail.
         slack_secret_name: The secret that holds the webhook URL; made by hand, never here.
-        mail_from: The sender of `send-email`.
+        mail_from: The sender of every mail.
         mail_identity: What was verified in SES for it: the address, or its domain.
+        mail_doubt: How long a mail may be on its way to SES with nobody knowing of it before it is
+            taken for one that never left. SES's own word usually settles it within seconds.
+        link_key_generation: Which key signs the links in mails and in Slack. One more makes a new
+            key and keeps the one before, which still opens the links that it has signed; so never
+            two within the life of a link (31 days).
         operator_email: Who is told when the way to Slack is itself broken; None for nobody.
         runbook_url: The page that alarms and alerts send people to.
         alert_retry_base: How long an alert waits after the first failure to tell it.
@@ -74,6 +79,8 @@ class Stage:
     slack_secret_name: str
     mail_from: str
     mail_identity: str
+    mail_doubt: Duration
+    link_key_generation: int
     operator_email: str | None
     runbook_url: str
     alert_retry_base: Duration
@@ -108,6 +115,8 @@ DEV = Stage(
     slack_secret_name="durable-jobs/dev/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
     mail_identity="jobs@example.com",
+    mail_doubt=Duration.minutes(1),
+    link_key_generation=1,
     operator_email="operators@example.com",
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(30),
@@ -130,6 +139,8 @@ PROD = Stage(
     slack_secret_name="durable-jobs/prod/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
     mail_identity="jobs@example.com",
+    mail_doubt=Duration.minutes(1),
+    link_key_generation=1,
     operator_email="operators@example.com",
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(30),
@@ -153,6 +164,8 @@ LOCAL = Stage(
     slack_secret_name="durable-jobs/local/slack-webhook",  # noqa: S106  # its name, not the secret
     mail_from="jobs@example.com",
     mail_identity="jobs@example.com",
+    mail_doubt=Duration.seconds(2),
+    link_key_generation=1,
     operator_email=None,
     runbook_url=_RUNBOOK_URL,
     alert_retry_base=Duration.seconds(1),

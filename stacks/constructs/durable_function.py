@@ -111,11 +111,10 @@ class DurableFunction(Construct):
         return f"{self.function.function_arn}:*"
 
     def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
-        """Allow resuming an execution that waits for an answer."""
+        """Allow bringing an execution the answer that it waits for, and asking it to wait on."""
         self._grant_on_executions(
             grantee,
             "lambda:SendDurableExecutionCallbackSuccess",
-            "lambda:SendDurableExecutionCallbackFailure",
             "lambda:SendDurableExecutionCallbackHeartbeat",
         )
 

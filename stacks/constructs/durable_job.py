@@ -65,6 +65,7 @@ class DurableJob(Construct):
         invocation_timeout: Duration | None = None,
         memory_mib: int = 1024,
         environment: Mapping[str, str] | None = None,
+        resumer: PlainFunction | None = None,
     ) -> None:
         """Provision the job type kept in `functions/<family>/<job_type>.py`.
 
@@ -83,6 +84,7 @@ class DurableJob(Construct):
                 otherwise.
             memory_mib: 1024, unless told otherwise.
             environment: What the job's `Settings` reads beyond that of every job.
+            resumer: What brings it people's answers; None for a job that asks nobody.
 
         Raises:
             JobTypeError: The props do not fit together.
@@ -126,8 +128,11 @@ class DurableJob(Construct):
 
         registration = self._publish(stage, delay, run_timeout)
         self.ends_rule = self._report_ends(platform.recorder)
+        allowed = self._allow_platform(platform)
+        if resumer:
+            allowed.append(self._allow_resuming(resumer))
         # Found by the dispatcher only when it may be started and its end will be seen.
-        registration.node.add_dependency(self.ends_rule, *self._allow_platform(platform))
+        registration.node.add_dependency(self.ends_rule, *allowed)
         self.grant_operate(operators)
 
     def grant_start(self, grantee: iam.IGrantable) -> None:
@@ -135,7 +140,7 @@ class DurableJob(Construct):
         self.alias.grant_invoke(grantee)
 
     def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
-        """Allow resuming a job that waits for an answer."""
+        """Allow bringing a job the answer that it waits for."""
         self._durable.grant_send_callbacks(grantee)
 
     def grant_operate(self, grantee: iam.IGrantable) -> None:
@@ -224,6 +229,12 @@ class DurableJob(Construct):
             ],
         )
         return [start, read, find_logs]
+
+    def _allow_resuming(self, resumer: PlainFunction) -> iam.Policy:
+        """Let the resumer, of an earlier stack, bring the answers: a policy of this stack too."""
+        resume = iam.Policy(self, "Resume", roles=[resumer.role])
+        self.grant_send_callbacks(resume)
+        return resume
 
 
 def _check_name(job_type: str) -> None:

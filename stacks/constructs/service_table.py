@@ -1,4 +1,4 @@
-"""The table behind one service: what it knows of customers, stock, money or shipments."""
+"""The table behind one service: what it knows of customers, stock, money, questions or accounts."""
 
 from collections.abc import Mapping
 
@@ -25,6 +25,8 @@ class ServiceTable(Construct):
         *,
         stage: Stage,
         indexes: Mapping[str, tuple[str, str]] | None = None,
+        has_stream: bool = False,
+        time_to_live: str | None = None,
     ) -> None:
         """Provision the table.
 
@@ -34,6 +36,9 @@ class ServiceTable(Construct):
             stage: What differs between deployments.
             indexes: The attributes that are the partition and the sort key of each index. An
                 index holds nothing but keys: who finds a record there reads it in the table.
+            has_stream: Whether functions hear of changes, with a record as it was and as it is.
+            time_to_live: The attribute with the second after which a record is forgotten; None
+                for records that stay.
         """
         super().__init__(scope, construct_id)
         self.indexes = tuple(indexes or ())
@@ -43,6 +48,8 @@ class ServiceTable(Construct):
             partition_key=_text(names.ITEM_KEY),
             sort_key=_text(names.ITEM_SORT_KEY),
             billing=dynamodb.Billing.on_demand(),
+            dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if has_stream else None,
+            time_to_live_attribute=time_to_live,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
