@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from functions.shared import names
@@ -12,6 +13,8 @@ from functions.shared.job import Job, JobStatus, canonical_json, timestamp
 from jobctl.client import JobClient
 from jobctl.connection import Connection
 from jobctl.errors import UnknownJobError
+from local import people
+from local.documents import Documents
 from local.endpoint import Endpoint
 from local.shop import CURRENCY, POOR, RICH, Shop
 
@@ -21,6 +24,7 @@ STAGE = "local"
 DELIVERED = "success+{job_id}@simulator.amazonses.com"
 # A new SES account is in the sandbox and declines addresses that nobody verified.
 DECLINED = "stranger@example.net"
+BOUNCED = "bounce+{job_id}@simulator.amazonses.com"
 LARGE_TEXT_BYTES = 300 * 1024
 DELAY = timedelta(seconds=4)
 # As often as a client of the order services asks within one try of a step.
@@ -44,6 +48,15 @@ class Case:
     alerts: int = 0
     customer: str = RICH
     items: Mapping[str, int] = field(default_factory=lambda: {"tea": 2, "cup": 1})
+    # What the person who is asked answers, and says about it; None: nothing at all.
+    answer: str | None = None
+    comment: str | None = None
+    address: str = DELIVERED
+
+    @property
+    def takes_days(self) -> bool:
+        """Whether it ends only because nobody answers."""
+        return self in WAITING and self.answer is None and self.address == DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ class Inbox:
     """Everything that reached people: each Slack message and each mail as one text."""
 
     slack: list[str]
-    mails: list[str]
+    mails: list[Mapping[str, Any]]
 
 
 FULFILLED = ("charged", "shipped")
@@ -193,7 +206,76 @@ ORDERS = (
         customer=POOR,
     ),
 )
-CASES = (*MAILS, *ORDERS)
+APPROVAL, ONBOARDING = "document-approval", "user-onboarding"
+APPROVALS = (
+    Case(
+        "contract",
+        "the reviewer follows the link and approves",
+        job_type=APPROVAL,
+        outcome="approved",
+        effects=("2 mails", "finalized"),
+        alerts=2,
+        answer="approve",
+        comment="Fine with me.",
+    ),
+    Case(
+        "contract-no",
+        "the reviewer rejects it and says why",
+        job_type=APPROVAL,
+        outcome="rejected",
+        effects=("2 mails", "archived"),
+        alerts=2,
+        answer="reject",
+        comment="The date on page 2 is wrong.",
+    ),
+    Case(
+        "contract-changed",
+        "approved, but changed meanwhile",
+        job_type=APPROVAL,
+        status=JobStatus.FAILED,
+        error="document_changed",
+        effects=("2 mails",),
+        alerts=3,
+        answer="approve",
+    ),
+    Case(
+        "contract-late",
+        "a reminder after 12 hours, and no answer in 24",
+        job_type=APPROVAL,
+        outcome="expired",
+        effects=("3 mails", "archived"),
+        alerts=3,
+    ),
+)
+NEWCOMERS = (
+    Case(
+        "newcomer",
+        "verifies the address: profile, welcome mail",
+        job_type=ONBOARDING,
+        outcome="onboarding_complete",
+        effects=("2 mails",),
+        answer="verify",
+    ),
+    Case(
+        "newcomer-bounced",
+        "there is no such mailbox",
+        job_type=ONBOARDING,
+        outcome="mail_bounced",
+        effects=("1 mail",),
+        address=BOUNCED,
+    ),
+    Case(
+        "newcomer-silent",
+        "never verifies, in 48 hours",
+        job_type=ONBOARDING,
+        outcome="verification_timeout",
+        effects=("2 mails",),
+    ),
+)
+WAITING = (*APPROVALS, *NEWCOMERS)
+CASES = (*MAILS, *ORDERS, *WAITING)
+# Every question's reminder and end, with an hour to spare.
+HOURS = (13, 13, 13, 13)
 
 
 class Scenario:
@@ -203,6 +285,8 @@ class Scenario:
         self._endpoint = endpoint
         self._read_inbox = read_inbox
         self._shop = Shop(endpoint)
+        self._documents = Documents(endpoint)
+        self._answered: set[str] = set()
         self._client = JobClient.for_platform(
             Connection(
                 region=endpoint.region,
@@ -227,9 +311,27 @@ class Scenario:
                 "malformed": self._put_malformed,
                 "unknown-type": self._put_unknown_type,
                 "order-unsure": self._submit_and_lose_answers,
+                **{case.job_id: self._submit_document for case in APPROVALS},
             }.get(case.job_id, self._submit)
             submit(case)
             yield case
+
+    def act(self) -> None:
+        """Let the people answer who have had their mail."""
+        mails = self._read_inbox().mails
+        for case in WAITING:
+            if case.answer is None or case.job_id in self._answered:
+                continue
+            for mail in mails:
+                link = people.link_in(mail)
+                if link is not None and _is_to(case, mail):
+                    self._answer(case, link)
+                    break
+
+    def let_days_pass(self) -> None:
+        """Move the platform's clock on, until nobody can answer any more."""
+        for hours in HOURS:
+            self._control("clock", {"advance_seconds": hours * 3600})
 
     def outcomes(self) -> list[Outcome]:
         inbox = self._read_inbox()
@@ -251,23 +353,30 @@ class Scenario:
 
     def _effects(self, case: Case, inbox: Inbox) -> tuple[str, ...]:
         """What left the system because of the job, in words."""
-        mails = sum(_names(case, mail) for mail in inbox.mails)
+        mails = sum(_is_to(case, mail) for mail in inbox.mails)
         charged = self._shop.times_charged(case.job_id)
         counted = {
             "1 mail" if mails == 1 else f"{mails} mails": mails,
             "charged" if charged == 1 else f"charged {charged} times": charged,
             "shipped": self._shop.is_shipped(case.job_id),
+            "finalized": case in APPROVALS and self._documents.is_final(case.job_id),
+            "archived": case in APPROVALS and self._documents.is_archived(case.job_id),
         }
         return tuple(words for words, count in counted.items() if count)
 
     def _submit(self, case: Case) -> None:
-        payload = _order(case) if case in ORDERS else _mail(case)
+        payload: Mapping[str, Any] = _mail(case)
+        if case in ORDERS:
+            payload = _order(case)
+        elif case in NEWCOMERS:
+            payload = _newcomer(case)
         self._client.submit(case.job_type, payload, job_id=case.job_id)
 
     def _submit_and_lose_answers(self, case: Case) -> None:
         """Cut the connection whenever the payment has been written and its answer is due."""
         # The first transaction reserves, the second one charges; the others are its repetitions.
-        self._add_fault(
+        self._control(
+            "faults",
             {
                 "action": "drop-answer",
                 "app": case.job_type,
@@ -275,15 +384,29 @@ class Scenario:
                 "contains": case.job_id,
                 "nth": 2,
                 "times": LOST_ANSWERS,
-            }
+            },
         )
         self._submit(case)
 
-    def _add_fault(self, fault: Mapping[str, Any]) -> None:
+    def _submit_document(self, case: Case) -> None:
+        key = self._documents.upload(case.job_id, f"This is the document {case.job_id}.")
+        self._client.submit(APPROVAL, _approval(case, key), job_id=case.job_id)
+
+    def _answer(self, case: Case, link: str) -> None:
+        if case.error == "document_changed":
+            self._documents.upload(case.job_id, "This is another one.")
+        said = {} if case.comment is None else {"comment": case.comment}
+        page = people.answer(link, case.answer or "", **said)
+        if page.status != HTTPStatus.OK:
+            raise RuntimeError(f"{case.job_id}: the page answered {page.status}")
+        self._answered.add(case.job_id)
+
+    def _control(self, path: str, document: Mapping[str, Any]) -> None:
+        """Ask the platform's own API."""
         request = urllib.request.Request(  # noqa: S310  # loopback
-            f"{self._endpoint.url}/_local/faults", method="POST", data=json.dumps(fault).encode()
+            f"{self._endpoint.url}/_local/{path}", method="POST", data=json.dumps(document).encode()
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # loopback
             answer.read()
 
     def _submit_twice(self, case: Case) -> None:
@@ -360,6 +483,30 @@ def _order(case: Case) -> dict[str, Any]:
             for sku, quantity in case.items.items()
         ],
     }
+
+
+def _approval(case: Case, key: str) -> dict[str, Any]:
+    return {
+        "document": key,
+        "title": f"Document {case.job_id}",
+        "requested_by": f"success+{case.job_id}.asker@simulator.amazonses.com",
+        "reviewers": [DELIVERED.format(job_id=case.job_id)],
+    }
+
+
+def _newcomer(case: Case) -> dict[str, Any]:
+    return {
+        "email": case.address.format(job_id=case.job_id),
+        "name": "Ann",
+        "preferences": {"theme": "dark"},
+        "notifications": {"weekly": True},
+        "interests": ["tea"],
+    }
+
+
+def _is_to(case: Case, mail: Mapping[str, Any]) -> bool:
+    """Whether the mail went to the people of this job: their addresses name it."""
+    return _names(case, " ".join(mail["to"]))
 
 
 def _names(case: Case, text: str) -> bool:

@@ -38,7 +38,12 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
         if told_to_stop.is_set():
             return False
     console.print()
-    outcomes = _until_settled(console, scenario, told_to_stop)
+    # What only ends because nobody answers is waited for in vain, and then not waited for.
+    outcomes = _until_settled(console, scenario, told_to_stop, takes_days=False)
+    if not told_to_stop.is_set():
+        console.print("\nTwo days pass without an answer to the questions that are open ...\n")
+        scenario.let_days_pass()
+        outcomes = _until_settled(console, scenario, told_to_stop, takes_days=True)
     if told_to_stop.is_set():
         return False
     console.print(_slack(read_inbox(inbox_url)["slack"]))
@@ -60,13 +65,17 @@ def read_inbox(inbox_url: str) -> dict[str, Any]:
 def _as_texts(inbox: dict[str, Any]) -> Inbox:
     return Inbox(
         slack=[json.dumps(message["message"]) for message in inbox["slack"]],
-        # The recipient names the job once; the subject and the text do so again.
-        mails=[" ".join(mail["to"]) for mail in inbox["mails"]],
+        mails=inbox["mails"],
     )
 
 
-def _until_settled(console: Console, scenario: Scenario, told_to_stop: Event) -> list[Outcome]:
-    """Poll until every outcome is as expected and has stayed so, or the time is up."""
+def _until_settled(
+    console: Console, scenario: Scenario, told_to_stop: Event, *, takes_days: bool
+) -> list[Outcome]:
+    """Poll until the outcomes are as expected and have stayed so, or the time is up.
+
+    Without *takes_days* not of the cases that end only because nobody answers.
+    """
     deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
     settled_since: float | None = None
     told: dict[str, str] = {}
@@ -77,7 +86,11 @@ def _until_settled(console: Console, scenario: Scenario, told_to_stop: Event) ->
                 live.update(_table(outcomes), refresh=True)
             else:
                 _tell_changes(console, outcomes, told)
-            if all(outcome.is_as_expected for outcome in outcomes):
+            scenario.act()
+            if all(
+                outcome.is_as_expected or (outcome.case.takes_days and not takes_days)
+                for outcome in outcomes
+            ):
                 settled_since = settled_since or time.monotonic()
                 if time.monotonic() - settled_since > QUIET_SECONDS:
                     break
