@@ -1,0 +1,147 @@
+"""PDF documents; imported where one is at hand, for pypdf is slow to import."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf.annotations import FreeText
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    NumberObject,
+)
+
+from functions.approvals.document import DocumentUnfitError, Ending, Summary
+from functions.approvals.plain_text import excerpt
+from functions.approvals.stamp import stamp_lines
+from functions.shared.question import MAX_TITLE_LENGTH
+
+_FONT_SIZE = 7
+_LINE_HEIGHT = 9
+_MARGIN = 6
+# Sixty-four hexadecimal digits and their label, in Helvetica of that size.
+_WIDTH = 290
+# ISO 32000-1, 12.5.3: printed, and changed by nobody.
+_PRINT_READ_ONLY_LOCKED = 4 | 64 | 128
+
+
+def summarize_pdf(body: bytes) -> Summary:
+    """Pages, the title in the metadata, and how the first page begins.
+
+    Raises:
+        DocumentUnfitError: It is no PDF, or a broken or encrypted one.
+    """
+    with _judging():
+        reader = PdfReader(io.BytesIO(body))
+        if reader.is_encrypted:
+            raise DocumentUnfitError("the document is encrypted: remove its password")
+        pages = len(reader.pages)
+        if not pages:
+            raise DocumentUnfitError("the document has no pages")
+        title = reader.metadata.title if reader.metadata else None
+        return Summary("pages", pages, _title(title), _first_words(reader.pages[0]))
+
+
+def stamp_pdf(body: bytes, ending: Ending) -> bytes:
+    """The document as it was, byte for byte, and an update after it: note, metadata.
+
+    Whoever cuts the update off has what was approved, whose digest the stamp names.
+
+    Raises:
+        DocumentUnfitError: It takes no stamp.
+    """
+    lines = stamp_lines(ending)
+    with _judging():
+        writer = PdfWriter(io.BytesIO(body), incremental=True)
+        _put_note(writer, lines)
+        writer.add_metadata(
+            {
+                "/ApprovedAt": lines[1],
+                "/ApprovedBy": lines[2].removeprefix("by "),
+                "/ApprovedSha256": ending.sha256,
+                "/ApprovalJob": ending.job_id,
+            }
+        )
+        stamped = io.BytesIO()
+        writer.write(stamped)
+        return stamped.getvalue()
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    """What a document brings pypdf to is the document's fault, and not mended by another try."""
+    try:
+        yield
+    except DocumentUnfitError:
+        raise
+    except Exception as error:
+        # A hostile file can raise nearly anything out of pypdf, not its own errors only.
+        raise DocumentUnfitError(
+            f"the document cannot be read as PDF: {type(error).__name__}"
+        ) from error
+
+
+def _title(title: str | None) -> str | None:
+    return (excerpt(title)[:MAX_TITLE_LENGTH] or None) if title else None
+
+
+def _first_words(page: PageObject) -> str:
+    """Nothing where the text cannot be got out: reviewers look at the document itself."""
+    try:
+        return excerpt(page.extract_text())
+    except Exception:  # noqa: BLE001  # a font pypdf stumbles over does not make the document unfit
+        return ""
+
+
+def _put_note(writer: PdfWriter, lines: tuple[str, ...]) -> None:
+    page = writer.pages[0]
+    left, top = float(page.cropbox.left), float(page.cropbox.top)
+    height = _LINE_HEIGHT * len(lines) + 2 * _MARGIN
+    # A page smaller than the stamp gets a smaller stamp: viewers fit the appearance to the place.
+    scale = min(1.0, float(page.cropbox.width) / _WIDTH, float(page.cropbox.height) / height)
+    note = FreeText(
+        text="\n".join(lines),
+        rect=(left, top - height * scale, left + _WIDTH * scale, top),
+        font_size=f"{_FONT_SIZE}pt",
+    )
+    note[NameObject("/F")] = NumberObject(_PRINT_READ_ONLY_LOCKED)
+    # Of the viewers some draw a note without an appearance, some draw nothing.
+    appearance = writer._add_object(_appearance(lines, height))  # noqa: SLF001  # pypdf's own way to add an object
+    note[NameObject("/AP")] = DictionaryObject({NameObject("/N"): appearance})
+    writer.add_annotation(0, note)
+
+
+def _appearance(lines: tuple[str, ...], height: float) -> DecodedStreamObject:
+    font = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Font"),
+            NameObject("/Subtype"): NameObject("/Type1"),
+            NameObject("/BaseFont"): NameObject("/Helvetica"),
+            NameObject("/Encoding"): NameObject("/WinAnsiEncoding"),
+        }
+    )
+    form = DecodedStreamObject()
+    form.update(
+        {
+            NameObject("/Type"): NameObject("/XObject"),
+            NameObject("/Subtype"): NameObject("/Form"),
+            NameObject("/BBox"): ArrayObject(map(FloatObject, (0, 0, _WIDTH, height))),
+            NameObject("/Resources"): DictionaryObject(
+                {NameObject("/Font"): DictionaryObject({NameObject("/Helv"): font})}
+            ),
+        }
+    )
+    # The one font every viewer has knows Latin letters only; the note's text has them all.
+    shown = " ".join(f"<{line.encode('cp1252', 'replace').hex()}> Tj T*" for line in lines)
+    form.set_data(
+        (
+            f"q 1 1 1 rg 0 0.4 0.2 RG 1 w 0.5 0.5 {_WIDTH - 1} {height - 1} re B "
+            f"BT /Helv {_FONT_SIZE} Tf {_LINE_HEIGHT} TL 0 0.3 0.15 rg "
+            f"{_MARGIN} {height - _MARGIN - _FONT_SIZE} Td {shown} ET Q"
+        ).encode()
+    )
+    return form
