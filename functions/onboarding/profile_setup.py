@@ -27,7 +27,8 @@ FINDING = StepConfig(retry_strategy=BRIEFLY)
 _SETTING_UP = StepConfig(retry_strategy=BRIEFLY)
 # Without operations for the branches themselves, of which each has one step.
 _SIDE_BY_SIDE = ParallelConfig(
-    completion_config=CompletionConfig.all_completed(), nesting_type=NestingType.FLAT
+    completion_config=CompletionConfig.all_completed(),  # type: ignore[no-untyped-call]  # SDK's
+    nesting_type=NestingType.FLAT,
 )
 
 Branch = Callable[[DurableContext], None]

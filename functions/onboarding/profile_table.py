@@ -1,4 +1,4 @@
-"""Profiles in DynamoDB: one record for each part, so that no two of them get in each other's way."""
+"""Profiles in DynamoDB: one record for each part, so that none gets in another's way."""
 
 import json
 from collections.abc import Mapping

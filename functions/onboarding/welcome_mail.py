@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from aws_durable_execution_sdk_python import DurableContext, StepContext, StepError
@@ -26,6 +26,9 @@ from functions.shared.mail_ledger import MailLedger
 from functions.shared.mail_sender import SesMailSender
 from functions.shared.question_table import now
 from functions.shared.retries import PATIENTLY
+
+if TYPE_CHECKING:
+    from functions.shared.mail_templates import MailTemplates
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def _values(registration: Registration, setup: ProfileSetup) -> dict[str, Any]:
 
 
 @functools.cache
-def _templates() -> Any:
+def _templates() -> "MailTemplates":
     """Made on first use: most invocations of an onboarding write no mail."""
     from functions.shared.mail_templates import MailTemplates  # noqa: PLC0415  # see above
 
