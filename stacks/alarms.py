@@ -13,9 +13,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 from functions.shared import names
 from stacks.constructs.alert_queue import AlertQueue
 from stacks.constructs.alert_topic import AlertTopic
+from stacks.constructs.answer_api import AnswerApi
 from stacks.constructs.durable_function import DurableFunction
 from stacks.constructs.durable_job import DurableJob
 from stacks.constructs.job_table import JobTable
+from stacks.constructs.mail_channel import MailChannel
 from stacks.constructs.plain_function import PlainFunction
 from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.constructs.service_table import ServiceTable
@@ -27,6 +29,8 @@ MANY_OPERATIONS = 2_400
 MUCH_STORAGE_BYTES = 80_000_000
 
 OLD_STREAM_RECORDS = Duration.minutes(1)
+# A mail that may have gone out is waited for; one such wait is no trouble.
+OLD_QUESTIONS = Duration.minutes(5)
 MANY_WAITING_ALERTS = 100
 
 # A plain service answers no with an error, which its function counts like a crash. That nearly
@@ -35,6 +39,17 @@ NEARLY_ALL_PERCENT = 90
 SEVERAL_CALLS = 5
 # Within a minute a small shop hardly has so many.
 TIME_FOR_SEVERAL_CALLS = Duration.minutes(5)
+
+# Scanners of mails cut links short now and then. So many in so little time is somebody who guesses.
+MANY_BAD_LINKS = 20
+TIME_FOR_BAD_LINKS = Duration.minutes(5)
+
+# At these shares SES puts an account under review, and later stops its mails.
+# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-cloudwatch-alarm.html
+MANY_BOUNCES = 0.05
+MANY_COMPLAINTS = 0.001
+# SES works them out about once an hour.
+TIME_OF_REPUTATION = Duration.hours(1)
 
 
 def alarm_on_job(alarms: RunbookAlarms, job: DurableJob, period: Duration) -> None:
@@ -217,17 +232,119 @@ def alarm_on_service(
     _alarm_on_throttles(alarms, service, service.name, period)
 
 
-def alarm_on_service_table(alarms: RunbookAlarms, table: ServiceTable, period: Duration) -> None:
-    """What a service knows cannot be read or written fast enough."""
+def alarm_on_service_table(
+    alarms: RunbookAlarms, table: ServiceTable, period: Duration, *, suffering: str, page: str
+) -> None:
+    """Records cannot be read or written fast enough."""
     alarms.alarm(
         "Throttled",
         when=_throttles(table.table, table.indexes, period),
         at_least=1,
         periods=3,
         of_periods=5,
-        because=f"DynamoDB throttles the table {table.node.id}; orders are late, and may fail.",
-        page="order-table-throttled",
+        because=f"DynamoDB throttles the table {table.node.id}; {suffering}.",
+        page=page,
     )
+
+
+def alarm_on_inviter(alarms: RunbookAlarms, inviter: PlainFunction, period: Duration) -> None:
+    """What tells people that they are asked: it falls behind or it fails."""
+    alarms.alarm(
+        "FallsBehind",
+        when=inviter.metric("IteratorAge", statistic="Maximum", period=period),
+        at_least=OLD_QUESTIONS.to_milliseconds(),
+        periods=3,
+        because=(
+            f"People are not told for over {OLD_QUESTIONS.to_human_string()} that a job asks them"
+            " something, while its time runs."
+        ),
+        page="people-are-not-told",
+    )
+    _alarm_on_errors(alarms, inviter, period, page="people-are-not-told")
+    _alarm_on_throttles(alarms, inviter, inviter.name, period)
+
+
+def alarm_on_resumer(alarms: RunbookAlarms, resumer: PlainFunction, period: Duration) -> None:
+    """What brings answers to the jobs: it falls behind or it fails."""
+    alarms.alarm(
+        "FallsBehind",
+        when=resumer.metric("IteratorAge", statistic="Maximum", period=period),
+        at_least=OLD_STREAM_RECORDS.to_milliseconds(),
+        periods=3,
+        because=(
+            f"Answers have waited for over {OLD_STREAM_RECORDS.to_human_string()} to reach their"
+            " jobs. They count, but the jobs sleep on."
+        ),
+        page="answers-do-not-arrive",
+    )
+    _alarm_on_errors(alarms, resumer, period, page="answers-do-not-arrive")
+    _alarm_on_throttles(alarms, resumer, resumer.name, period)
+
+
+def alarm_on_answer_page(
+    alarms: RunbookAlarms, page: PlainFunction, api: AnswerApi, stage: Stage
+) -> None:
+    """Where people answer: it breaks, or somebody tries links."""
+    _alarm_on_errors(alarms, page, stage.alarm_period, page="answer-page-fails")
+    _alarm_on_throttles(alarms, page, page.name, stage.alarm_period)
+    alarms.alarm(
+        "ServerErrors",
+        when=api.metric("5xx", statistic="Sum", period=stage.alarm_period),
+        at_least=1,
+        periods=2,
+        of_periods=5,
+        because="People who open their links are shown an error of ours and cannot answer.",
+        page="answer-page-fails",
+    )
+    alarms.alarm(
+        "ManyBadLinks",
+        when=cloudwatch.Metric(
+            namespace="DurableJobs",
+            metric_name="BadLinks",
+            dimensions_map={"service": page.name, "stage": stage.name},
+            statistic="Sum",
+            period=TIME_FOR_BAD_LINKS,
+        ),
+        at_least=MANY_BAD_LINKS,
+        because=(
+            f"At least {MANY_BAD_LINKS} links that are none of ours, or were changed, were opened"
+            f" within {TIME_FOR_BAD_LINKS.to_human_string()}. None of them answered anything."
+        ),
+        page="many-bad-links",
+    )
+
+
+def alarm_on_mails(
+    alarms: RunbookAlarms, mails: MailChannel, feedback: PlainFunction, period: Duration
+) -> None:
+    """What became of mails: whether we hear of it, and whether SES still trusts us."""
+    _alarm_on_errors(alarms, feedback, period, page="mail-feedback-fails")
+    _alarm_on_throttles(alarms, feedback, feedback.name, period)
+    _alarm_on_async_starts(alarms, feedback, feedback.name, period)
+    alarms.alarm(
+        "EventsUndelivered",
+        when=mails.events.metric_number_of_notifications_failed(statistic="Sum", period=period),
+        at_least=1,
+        because=(
+            "SNS could not hand over what SES tells of a mail; a bounce may go unnoticed until the"
+            " time of the question is up."
+        ),
+        page="mail-feedback-fails",
+    )
+    for construct_id, metric, bound, what in (
+        ("ManyBounces", "Reputation.BounceRate", MANY_BOUNCES, "bounce"),
+        ("ManyComplaints", "Reputation.ComplaintRate", MANY_COMPLAINTS, "are complained of"),
+    ):
+        alarms.alarm(
+            construct_id,
+            when=mails.metric(metric, statistic="Maximum", period=TIME_OF_REPUTATION),
+            at_least=bound,
+            because=(
+                f"At least {bound:.1%} of our mails {what}. SES puts such an account under"
+                " review, and then stops its mails."
+            ),
+            page="mails-bounce",
+        )
 
 
 def alarm_on_expiry(
@@ -249,14 +366,16 @@ def alarm_on_expiry(
     )
 
 
-def alarm_on_topic(alarms: RunbookAlarms, topic: AlertTopic, period: Duration) -> None:
+def alarm_on_topic(
+    alarms: RunbookAlarms, topic: AlertTopic, period: Duration, *, untold: str = "a failure"
+) -> None:
     """A message did not get from the topic into the queue."""
     alarms.alarm(
         "Undelivered",
         when=topic.topic.metric_number_of_notifications_failed(statistic="Sum", period=period),
         at_least=1,
         because=(
-            "SNS could not deliver a message to the alert queue, so a failure was not told in"
+            f"SNS could not deliver a message to the alert queue, so {untold} was not told in"
             " Slack."
         ),
         page="topic-delivery-fails",

@@ -57,9 +57,11 @@ class ApprovalsStack(Stack):
         role = self.document_approval.role
         callbacks.grant_ask(role)
         # The version, because the document that is decided on is the one that was prepared.
-        self.documents.grant(role, "s3:GetObject", "s3:GetObjectVersion", on=(INCOMING,))
-        self.documents.grant(role, "s3:DeleteObject", on=(INCOMING,))
+        self.documents.grant(
+            role, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", on=(INCOMING,)
+        )
         self.documents.grant(role, "s3:GetObject", "s3:PutObject", on=DECIDED)
+        self.documents.grant_see_what_is_missing(role)
         self._producers()
         self.job_types = [self.document_approval]
         CfnOutput(self, "OperatorPolicyArn", value=operators.managed_policy_arn)

@@ -60,7 +60,10 @@ _DECIDED_OR_ALIVE: list[Any] = [
     ),
 ]
 
-_READ_AND_PUT = ("dynamodb:GetItem", "dynamodb:PutItem")
+# A question is read, and written over on the condition that nobody was quicker.
+_USE_QUESTIONS = ("dynamodb:GetItem", "dynamodb:PutItem")
+# A mail is declared before it is sent, and confirmed after.
+_KEEP_LEDGER = ("dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,13 @@ class Callbacks:
         return {names.QUESTION_TABLE_NAME: self.questions.name}
 
     def grant_ask(self, role: iam.IRole) -> None:
-        """Allow asking, reminding and closing questions: all are conditional writes of a record."""
-        self.questions.grant(role, *_READ_AND_PUT)
+        """Allow asking, reminding and closing questions."""
+        self.questions.grant(role, *_USE_QUESTIONS)
+
+    def grant_send_once(self, role: iam.IRole) -> None:
+        """Allow sending mails by the ledger, which makes each go out once."""
+        self.mails.grant_send(role)
+        self.questions.grant(role, *_KEEP_LEDGER)
 
 
 class CallbacksStack(Stack):
@@ -131,7 +139,7 @@ class CallbacksStack(Stack):
                 names.LINK_KEYS: self._link_keys.as_environment(),
             },
         )
-        self.questions.grant(page.role, *_READ_AND_PUT)
+        self.questions.grant(page.role, *_USE_QUESTIONS)
         jobs.table.grant(page.role, "dynamodb:GetItem")
         self._link_keys.grant_verify(page.role)
         return page
@@ -151,7 +159,7 @@ class CallbacksStack(Stack):
                 **self.mails.environment(),
             },
         )
-        self.questions.grant(inviter.role, *_READ_AND_PUT, "dynamodb:UpdateItem")
+        self.questions.grant(inviter.role, *_USE_QUESTIONS, *_KEEP_LEDGER)
         self._link_keys.grant_sign(inviter.role)
         # No link is signed by a new key before the page knows that key.
         inviter.alias.node.add_dependency(self.answer_page.alias)
@@ -183,7 +191,7 @@ class CallbacksStack(Stack):
             environment={names.STAGE: self._stage.name},
             dead_letters=alerts.dead_letters,
         )
-        self.questions.grant(feedback.role, *_READ_AND_PUT, "dynamodb:UpdateItem")
+        self.questions.grant(feedback.role, *_USE_QUESTIONS, "dynamodb:UpdateItem")
         self.mails.tell(feedback.alias)
         return feedback
 
@@ -228,7 +236,7 @@ class CallbacksStack(Stack):
         operators = iam.ManagedPolicy(
             self, "OperatorPolicy", description="Look at what jobs ask people, and answer for them"
         )
-        self.questions.grant(operators, *_READ_AND_PUT, "dynamodb:Query")
+        self.questions.grant(operators, *_USE_QUESTIONS, "dynamodb:Query")
         operators.add_statements(
             iam.PolicyStatement(
                 actions=["ssm:GetParameter"],

@@ -52,12 +52,41 @@ class MonitoringStack(Stack):
         for service in orders.services:
             alarms.alarm_on_service(in_slack.within(service.node.id), service, period)
         for table in orders.tables:
-            alarms.alarm_on_service_table(in_slack.within(table.node.id), table, period)
+            alarms.alarm_on_service_table(
+                in_slack.within(table.node.id),
+                table,
+                period,
+                suffering="orders are late, and may fail",
+                page="order-table-throttled",
+            )
         alarms.alarm_on_expiry(
             in_slack.within("ExpireReservations"), orders.expire_reservations, EXPIRE_EVERY, period
         )
 
+        alarms.alarm_on_inviter(in_slack.within("Inviter"), callbacks.inviter, period)
+        alarms.alarm_on_resumer(in_slack.within("Resumer"), callbacks.resumer, period)
+        alarms.alarm_on_answer_page(
+            in_slack.within("AnswerPage"), callbacks.answer_page, callbacks.api, stage
+        )
+        alarms.alarm_on_mails(
+            in_slack.within("Mails"), callbacks.mails, callbacks.mail_feedback, period
+        )
+        for table, suffering in (
+            (callbacks.questions, "people are told late, and their answers arrive late"),
+            (onboarding.accounts, "new users wait"),
+        ):
+            alarms.alarm_on_service_table(
+                in_slack.within(table.node.id),
+                table,
+                period,
+                suffering=suffering,
+                page="question-or-account-table-throttled",
+            )
+
         alarms.alarm_on_topic(by_mail_too.within("DeadLetters"), alerts.dead_letters, period)
         alarms.alarm_on_topic(by_mail_too.within("Alarms"), alerts.alarms, period)
+        alarms.alarm_on_topic(
+            by_mail_too.within("Requests"), alerts.requests, period, untold="a question"
+        )
         alarms.alarm_on_alert_queue(by_mail_too.within("AlertQueue"), alerts.queue, stage)
         alarms.alarm_on_notifier(by_mail_too.within("SlackNotifier"), alerts.notifier, period)

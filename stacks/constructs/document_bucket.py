@@ -45,3 +45,13 @@ class DocumentBucket(Construct):
             actions=list(actions),
             resource_arns=[self.bucket.arn_for_objects(prefix) for prefix in on],
         )
+
+    def grant_see_what_is_missing(self, grantee: iam.IGrantable) -> None:
+        """Allow telling what is not there from what is forbidden.
+
+        Who may not list the bucket is answered 403 for both.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["s3:ListBucket"], resource_arns=[self.bucket.bucket_arn]
+        )

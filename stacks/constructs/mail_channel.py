@@ -1,6 +1,7 @@
 """How mails leave, and how we hear what became of them."""
 
-from aws_cdk import Stack
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -62,6 +63,16 @@ class MailChannel(Construct):
         )
         self.configuration_set.add_event_destination(
             "ToTopic", destination=ses.EventDestination.sns_topic(self.events), events=_EVENTS
+        )
+
+    def metric(self, name: str, *, statistic: str, period: Duration) -> cloudwatch.Metric:
+        """A metric that SES keeps of the mails of this configuration set."""
+        return cloudwatch.Metric(
+            namespace="AWS/SES",
+            metric_name=name,
+            dimensions_map={"ses:configuration-set": self.configuration_set.configuration_set_name},
+            statistic=statistic,
+            period=period,
         )
 
     def environment(self) -> dict[str, str]:
