@@ -21,6 +21,7 @@ from aws_durable_execution_sdk_python.config import CallbackConfig, Duration, St
 from functions.shared import durable_job as job_function
 from functions.shared import names
 from functions.shared.durable_job import job_run
+from functions.shared.errors import PermanentError
 from functions.shared.question import (
     ANY_ONE,
     Decision,
@@ -77,6 +78,17 @@ class Asking:
     in_channel: bool = False
     announce_to: tuple[Person, ...] = ()
     heartbeat: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        # To the service, a timeout of 0 seconds is none: the job would wait for ever.
+        heartbeat = self.patience if self.heartbeat is None else self.heartbeat
+        shortest = min(self.patience / 2, heartbeat)
+        if shortest < timedelta(seconds=1):
+            raise ValueError("half of the patience, and a heartbeat, must be a second or more")
+
+
+class ForeignAnswerError(PermanentError):
+    """The callback was completed by hand, with something that is no decision of the question."""
 
 
 def ask(asking: Asking, context: DurableContext) -> Decision | None:
@@ -168,4 +180,9 @@ def _close(asking: Asking, run: JobRun) -> Callable[[StepContext], Decision | No
 
 def _told(result: Any) -> Decision:
     """The decision that the callback brought: its result is the raw text."""
-    return Decision.from_event(json.loads(result))
+    try:
+        return Decision.from_event(json.loads(result))
+    except (TypeError, ValueError, LookupError):
+        raise ForeignAnswerError(
+            "the callback's result is no decision: answer by the question's link or by jobctl"
+        ) from None

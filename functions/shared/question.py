@@ -6,14 +6,17 @@ the condition that nobody was quicker (`question_table`): so exactly one answer 
 whoever came too late is told.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import count
 from typing import Any, Self
 
 from functions.shared.errors import MalformedPayloadError
 from functions.shared.job import cut, parse_timestamp, timestamp
+from functions.shared.mail import is_address
 
 MAX_PEOPLE = 20
 MAX_TITLE_LENGTH = 200
@@ -24,6 +27,10 @@ MAX_COMMENT_LENGTH = 1_000
 MAX_TRACES = 40
 MAX_TRACE_COMMENT_BYTES = 200
 MAX_BY_LENGTH = 320
+# An IPv6 address with room to spare; longer is none.
+MAX_SOURCE_LENGTH = 64
+# What a changed link claims of itself may be as long as a URL.
+_MAX_CLAIMED_BYTES = 64
 
 # Whoever reads the channel: one place among the people, which belongs to nobody by name.
 CHANNEL = "channel"
@@ -99,7 +106,9 @@ class Reception(StrEnum):
 class Act:
     """Who does something, when, by which way, from where, and what they say about it.
 
-    *by* is an e-mail address, an ARN, or the name that somebody from the channel gave.
+    *by* is an e-mail address, an ARN, or the name that somebody from the channel gave. The doors
+    through which it comes say what is too long; here nothing gets into the record that could make
+    it too large to be written, or that no terminal should see.
     """
 
     at: datetime
@@ -107,6 +116,15 @@ class Act:
     via: Via
     source: str | None = None
     comment: str | None = None
+
+    def __post_init__(self) -> None:
+        tidy = {
+            "by": " ".join(_plain(self.by).split())[:MAX_BY_LENGTH],
+            "source": self.source and _plain(self.source)[:MAX_SOURCE_LENGTH],
+            "comment": self.comment and _plain(self.comment)[:MAX_COMMENT_LENGTH],
+        }
+        for name, text in tidy.items():
+            object.__setattr__(self, name, text)
 
     def to_event(self) -> dict[str, Any]:
         return _without_none(
@@ -289,6 +307,18 @@ class Question:
         return next((each for each in self.people if each.person_id == person_id), None)
 
 
+class NotAskedError(LookupError):
+    """Nobody of that name was asked, so nothing they do can count."""
+
+
+class NotOfferedError(ValueError):
+    """The question offers no such answer."""
+
+
+class DelegationRefusedError(ValueError):
+    """The question cannot be passed on so; the message says why."""
+
+
 def takes_channel_answers(question: Question) -> bool:
     """Whether the link in the channel can answer.
 
@@ -300,16 +330,29 @@ def takes_channel_answers(question: Question) -> bool:
 def answer(
     question: Question, person_id: str, given: Answer, act: Act
 ) -> tuple[Question, Reception]:
-    """Let a person answer; what does not count leaves a trace."""
+    """Let a person answer; what does not count leaves a trace.
+
+    Raises:
+        NotAskedError: Nobody of that name was asked.
+        NotOfferedError: The question offers no such answer.
+    """
+    _check_offered(question, given)
     refused = _refusal(question, person_id, act.at)
     if refused is not None:
         return trace(question, refused, person_id, act, given), refused
     voted = _with_person(question, person_id, vote=Vote(given, act))
-    return _settled(voted, Vote(given, act)), Reception.ACCEPTED
+    if question.rule.needed is None or _is_settled(voted):
+        return _decided(voted, Decision(given, act)), Reception.ACCEPTED
+    return voted, Reception.ACCEPTED
 
 
 def decide(question: Question, given: Answer, act: Act) -> tuple[Question, Reception]:
-    """Let an operator decide at once, whatever the rule."""
+    """Let an operator decide at once, whatever the rule.
+
+    Raises:
+        NotOfferedError: The question offers no such answer.
+    """
+    _check_offered(question, given)
     refused = _refusal_for_all(question, act.at)
     if refused is not None:
         return trace(question, refused, "operator", act, given), refused
@@ -322,7 +365,9 @@ def delegate(
     """Pass a person's say on to somebody else, who is asked in their place.
 
     Raises:
-        DelegationRefusedError: The address is not one of the organization, or too many are asked.
+        NotAskedError: Nobody of that name was asked.
+        DelegationRefusedError: The address is not one of the organization, is asked already, or
+            too many are asked.
     """
     refused = _refusal(question, person_id, act.at)
     if refused is not None:
@@ -330,29 +375,33 @@ def delegate(
     giver = question.person(person_id)
     if giver is None or giver.address is None or question.kind is not Kind.APPROVAL:
         raise DelegationRefusedError("only a reviewer who was asked by mail can pass it on")
+    if not is_address(address):
+        raise DelegationRefusedError("this is not an e-mail address")
     if domain(address) not in {domain(each.address) for each in question.people if each.address}:
         raise DelegationRefusedError("the address must be in a domain of the people already asked")
-    if any(each.address == address for each in question.people):
+    # Servers may tell Ann@ from ann@; hardly any do, and one person must not speak twice.
+    if any(each.address and each.address.lower() == address.lower() for each in question.people):
         raise DelegationRefusedError("this person is asked already")
     if len(question.people) >= MAX_PEOPLE:
         raise DelegationRefusedError(f"at most {MAX_PEOPLE} people can be asked")
-    heir = Person(
-        person_id=f"p{len(question.people) + 1}", address=address, language=giver.language
-    )
+    heir = Person(person_id=_free_id(question), address=address, language=giver.language)
     passed_on = _with_person(question, person_id, delegated_to=heir.person_id)
     asked = replace(passed_on, people=(*passed_on.people, heir))
     return trace(asked, Reception.ACCEPTED, person_id, act, "delegate"), Reception.ACCEPTED
 
 
-class DelegationRefusedError(ValueError):
-    """The question cannot be passed on so; the message says why."""
-
-
 def beat(question: Question, person_id: str, act: Act) -> tuple[Question, Reception]:
-    """Note that somebody is at it, which keeps the job waiting."""
+    """Note that somebody is at it, which keeps the job waiting.
+
+    Raises:
+        NotAskedError: Nobody of that name was asked.
+        NotOfferedError: The question waits without signs of life.
+    """
+    if not question.takes_heartbeats:
+        raise NotOfferedError("the question waits without signs of life")
     refused = _refusal(question, person_id, act.at)
     if refused is not None:
-        return question, refused
+        return trace(question, refused, person_id, act, "heartbeat"), refused
     return replace(question, heartbeat_at=act.at), Reception.ACCEPTED
 
 
@@ -364,10 +413,7 @@ def cannot_reach(question: Question, person_id: str, code: str, now: datetime) -
     if person.vote is not None or person.delegated_to is not None:
         return question
     missed = _with_person(question, person_id, unreachable=code)
-    seats = missed.seats
-    reachable = [seat for seat in seats if seat.unreachable is None]
-    said_no = [seat for seat in reachable if seat.vote and seat.vote.answer not in YES]
-    if takes_channel_answers(missed) or len(reachable) - len(said_no) >= (missed.rule.needed or 1):
+    if takes_channel_answers(missed) or _possible_yes(missed) >= (missed.rule.needed or 1):
         return missed
     act = Act(now, by="", via=Via.MAIL_SERVICE, comment=code)
     return _decided(missed, Decision(Answer.UNREACHABLE, act))
@@ -402,8 +448,13 @@ def trace(
     given: str | None = None,
 ) -> Question:
     """Keep what somebody tried; the latest push out the oldest."""
-    comment = act.comment and cut(act.comment, MAX_TRACE_COMMENT_BYTES)
-    kept = Trace(reception, person_id, replace(act, comment=comment), given)
+    short = replace(
+        act,
+        by=cut(act.by, MAX_BY_LENGTH),
+        comment=act.comment and cut(act.comment, MAX_TRACE_COMMENT_BYTES),
+    )
+    who = cut(_plain(person_id), _MAX_CLAIMED_BYTES)
+    kept = Trace(reception, who, short, given and cut(_plain(given), _MAX_CLAIMED_BYTES))
     return replace(question, traces=(*question.traces, kept)[-MAX_TRACES:])
 
 
@@ -411,12 +462,23 @@ def domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
+def _check_offered(question: Question, given: Answer) -> None:
+    if given not in question.answers:
+        offered = " or ".join(question.answers)
+        raise NotOfferedError(f"the question can only be answered by {offered}")
+
+
 def _refusal(question: Question, person_id: str, now: datetime) -> Reception | None:
     """Why a person's answer does not count; None where it does."""
+    if person_id == CHANNEL and takes_channel_answers(question):
+        # Many share this place: whoever comes second there has not spoken before.
+        return _refusal_for_all(question, now)
     person = question.person(person_id)
-    if person is not None and person.vote is not None:
+    if person is None:
+        raise NotAskedError("nobody of that name was asked")
+    if person.vote is not None:
         return Reception.SECOND
-    if person is not None and person.delegated_to is not None:
+    if person.delegated_to is not None:
         return Reception.DELEGATED
     return _refusal_for_all(question, now)
 
@@ -429,19 +491,19 @@ def _refusal_for_all(question: Question, now: datetime) -> Reception | None:
     return None
 
 
-def _settled(question: Question, last: Vote) -> Question:
-    """*question*, decided where its rule says so after the *last* answer."""
-    if question.rule.needed is None:
-        return _decided(question, Decision(last.answer, last.act))
-    votes = [seat.vote.answer for seat in question.seats if seat.vote]
-    said_yes = sum(vote in YES for vote in votes)
-    unable = sum(seat.unreachable is not None and seat.vote is None for seat in question.seats)
-    said_no = len(votes) - said_yes
-    if said_yes >= question.rule.needed or (
-        len(question.seats) - said_no - unable < question.rule.needed
-    ):
-        return _decided(question, Decision(last.answer, last.act))
-    return question
+def _is_settled(question: Question) -> bool:
+    """Whether enough have said yes, or so few are left who still can that no answer matters."""
+    needed = question.rule.needed or 1
+    said_yes = sum(seat.vote is not None and seat.vote.answer in YES for seat in question.seats)
+    return said_yes >= needed or _possible_yes(question) < needed
+
+
+def _possible_yes(question: Question) -> int:
+    """How many have said yes or still can."""
+    return sum(
+        seat.unreachable is None if seat.vote is None else seat.vote.answer in YES
+        for seat in question.seats
+    )
 
 
 def _decided(question: Question, decision: Decision) -> Question:
@@ -468,8 +530,23 @@ def check_rule(needed: int | None, people: int) -> Rule:
         MalformedPayloadError: They cannot.
     """
     if needed is not None and not 1 <= needed <= people:
-        raise MalformedPayloadError(f"{needed} of {people} people cannot agree")
+        raise MalformedPayloadError(
+            f"the quorum must be from 1 to {people}, the number of people who are asked"
+        )
     return Rule(needed)
+
+
+def _free_id(question: Question) -> str:
+    ids = (f"p{number}" for number in count(len(question.people) + 1))
+    return next(each for each in ids if question.person(each) is None)
+
+
+def _plain(text: str) -> str:
+    """*text* without what only a terminal would obey, and with nothing that UTF-8 cannot hold."""
+    known = text.encode("utf-8", "replace").decode().replace("\r\n", "\n")
+    return "".join(
+        each if each in "\n\t" or unicodedata.category(each) != "Cc" else "\ufffd" for each in known
+    )
 
 
 def from_epoch(seconds: int) -> datetime:

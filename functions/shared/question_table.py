@@ -9,6 +9,7 @@ from functions.shared import names
 from functions.shared.errors import TransientError
 from functions.shared.job import parse_timestamp, timestamp
 from functions.shared.question import (
+    MAX_PEOPLE,
     Decision,
     Kind,
     Person,
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How often a question is read and changed anew, where others keep being quicker.
-ROUNDS = 10
+# How often a question is read and changed anew, where others keep being quicker. A round is lost
+# only to somebody else's act: there are more of them than people who can answer at once.
+ROUNDS = MAX_PEOPLE + 5
 # Sort keys of questions begin so; filters of the table's stream know it too.
 QUESTION_PREFIX = "QUESTION#"
 STATUS = "status"
@@ -73,7 +75,7 @@ class QuestionTable:
 
     def of_job(self, job_id: str) -> list[Question]:
         """Every question of a job, oldest attempt first."""
-        items = self._client.query(
+        pages = self._client.get_paginator("query").paginate(
             TableName=self._table_name,
             KeyConditionExpression="#pk = :pk AND begins_with(#sk, :sk)",
             ExpressionAttributeNames={"#pk": names.ITEM_KEY, "#sk": names.ITEM_SORT_KEY},
@@ -82,8 +84,8 @@ class QuestionTable:
                 ":sk": {"S": QUESTION_PREFIX},
             },
             ConsistentRead=True,
-        )["Items"]
-        return [from_item(item) for item in items]
+        )
+        return [from_item(item) for page in pages for item in page["Items"]]
 
     def change(
         self, ref: QuestionRef, how: Callable[[Question], tuple[Question, T]]
