@@ -7,7 +7,7 @@ an invocation that dies; and it says when an execution changes its status.
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +28,6 @@ from aws_durable_execution_sdk_python_testing.child_dispatcher import (
     function_not_found,
     invoke_function,
 )
-from aws_durable_execution_sdk_python_testing.clock import Clock, RealClock, SkipClock
 from aws_durable_execution_sdk_python_testing.execution import Execution, ExecutionStatus
 from aws_durable_execution_sdk_python_testing.executor import Executor
 from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse, LambdaInvoker
@@ -36,17 +35,19 @@ from aws_durable_execution_sdk_python_testing.model import (
     CheckpointDurableExecutionResponse,
     StartDurableExecutionInput,
 )
-from aws_durable_execution_sdk_python_testing.scheduler import Scheduler
 from aws_durable_execution_sdk_python_testing.stores.memory import InMemoryExecutionStore
 from aws_durable_execution_sdk_python_testing.threads import DaemonThreadPool
 from aws_durable_execution_sdk_python_testing.worker.checkpoint_tasks import CallableTask
-from aws_durable_execution_sdk_python_testing.worker.registry import ExecutionRegistry
 from aws_durable_execution_sdk_python_testing.worker.status import InvocationState
 
+from local.activity import Activity
 from local.catalog import FunctionCatalog
+from local.clock import ClockMode, CommandedClock
+from local.clock_scheduler import ClockScheduler, CountingRegistry
 from local.endpoint import Endpoint
 from local.execution_limits import ExecutionUsage
 from local.function_reference import LATEST, ExecutionReference, FunctionReference
+from local.metrics import Metrics
 from local.refusals import UNQUALIFIED_MESSAGE, AwsError
 
 # Lambda backs off and retries until the execution times out; here it starts short enough
@@ -54,6 +55,11 @@ from local.refusals import UNQUALIFIED_MESSAGE, AwsError
 FIRST_RETRY_SECONDS = 0.1
 RETRY_GROWTH = 1.5
 MAX_RETRY_SECONDS = 10.0
+# While the clock is advanced, where a crash loop of two days may not take thousands of crashes.
+MAX_ADVANCED_RETRY_SECONDS = 12 * 3600.0
+
+# What an advance of the clock waits for each thing that it sets going.
+REST_SECONDS = 120.0
 
 # Two cores run a handful of handlers at once; a thousand at once would each get a process.
 HANDLERS_PER_FUNCTION = 8
@@ -75,7 +81,9 @@ class Engine(Executor):
         catalog: FunctionCatalog,
         on_status: StatusListener,
         *,
-        skip_time: bool = False,
+        clock: CommandedClock,
+        metrics: Metrics,
+        activity: Activity,
     ) -> None:
         """Build the engine and start its scheduler.
 
@@ -83,26 +91,31 @@ class Engine(Executor):
             ministack: Where handlers are invoked.
             catalog: Which functions are durable, for chained invokes.
             on_status: Hears of each start and each end, once, on a thread of the engine.
-            skip_time: Let waits and delays between attempts of a step pass at once.
+            clock: Says what time it is, and fires the timers; the engine starts and closes it.
+            metrics: Counts invocations and executions.
+            activity: Where what the engine does is counted while it does it.
         """
         client = ministack.client(
             "lambda", connections=MAX_HANDLERS, read_timeout=INVOCATION_TIMEOUT_SECONDS + 60
         )
         store = InMemoryExecutionStore()
-        scheduler = Scheduler()
-        clock: Clock = SkipClock() if skip_time else RealClock()
+        scheduler = ClockScheduler(clock, activity)
         super().__init__(
             store=store,
             scheduler=scheduler,
-            invoker=_HandlerInvoker(client),
+            invoker=_HandlerInvoker(client, metrics),
             checkpoint_processor=CheckpointProcessor(store, scheduler, clock=clock),
             invocation_timeout_seconds=INVOCATION_TIMEOUT_SECONDS,
-            registry=ExecutionRegistry(store, scheduler),
+            registry=CountingRegistry(store, scheduler, activity),
             clock=clock,
-            child_dispatcher=_ChainedInvokes(catalog, client),
+            child_dispatcher=_ChainedInvokes(catalog, client, metrics),
             region=ministack.region,
         )
         self.store = store
+        self.clock = clock
+        self._timers = scheduler
+        self._metrics = metrics
+        self._activity = activity
         self._account = ministack.account
         self._on_status = on_status
         self._ended: set[str] = set()
@@ -111,6 +124,7 @@ class Engine(Executor):
         # The default is a handful of threads; the limit that matters is per function.
         self._invocation_pool = DaemonThreadPool(MAX_HANDLERS, "durable-invocation")
         scheduler.start()  # type: ignore[no-untyped-call]  # untyped upstream
+        clock.start()
 
     @property
     def account(self) -> str:
@@ -123,7 +137,23 @@ class Engine(Executor):
         ).arn
 
     def now(self) -> datetime:
-        return self._clock.now()
+        return self.clock.now()
+
+    def advance(self, by: timedelta) -> None:
+        """Let *by* pass on the clock; return when all that became due is done.
+
+        Raises:
+            NotAtRestError: Something that became due did not come to rest.
+        """
+        self.clock.advance(by, self._settle)
+
+    def set_clock_mode(self, mode: ClockMode) -> None:
+        """Hold the clock or let it run.
+
+        Raises:
+            NotAtRestError: Something that had been held did not come to rest.
+        """
+        self.clock.set_mode(mode, self._settle)
 
     def usage(self, execution_arn: str) -> ExecutionUsage:
         """What the execution has used of its limits, while it runs."""
@@ -139,6 +169,7 @@ class Engine(Executor):
 
     def close(self) -> None:
         """Stop driving executions; those that run stay where they are."""
+        self.clock.close()
         self.shutdown()
         self._registry.shutdown()
         self._scheduler.stop()  # type: ignore[no-untyped-call]  # untyped upstream
@@ -158,12 +189,13 @@ class Engine(Executor):
             start_input.execution_name,
             execution_id,
         )
-        execution = Execution(arn, start_input, operations=[])
+        execution = _ClockedExecution(arn, start_input, operations=[])
+        execution.clock = self.clock
         execution.region = self._region
         execution.parent_execution_arn = parent_execution_arn
         execution.start(now=self._clock.now())
         self._store.save(execution)
-        self._on_status(execution, ExecutionStatus.RUNNING)
+        self._tell(execution, ExecutionStatus.RUNNING)
         return execution
 
     def _checkpoint_execution(
@@ -203,13 +235,23 @@ class Engine(Executor):
             return
         execution.consecutive_failed_invocation_attempts += 1
         self._store.save(execution)
-        delay = min(FIRST_RETRY_SECONDS * RETRY_GROWTH ** min(attempts, 32), MAX_RETRY_SECONDS)
-        self._invoke_execution(arn, delay=delay)
+        longest = MAX_ADVANCED_RETRY_SECONDS if self.clock.is_advancing else MAX_RETRY_SECONDS
+        self._timers.call_even_if_held(
+            self._invoke_handler(arn),
+            min(FIRST_RETRY_SECONDS * RETRY_GROWTH ** min(attempts, 32), longest),
+            at_most=MAX_RETRY_SECONDS,
+            completion_event=self._completion_events.get(arn),
+        )
 
     def _apply_timeout(self, execution_arn: str, error: ErrorObject) -> None:
         # The timer may fire while the last invocation is being recorded.
         if not self.get_execution(execution_arn).is_complete:
             super()._apply_timeout(execution_arn, error)
+
+    def _apply_callback_timeout(self, callback_id: str, error: ErrorObject) -> None:
+        super()._apply_callback_timeout(callback_id, error)
+        # One of its two timers has fired, and the other is needless.
+        self._cleanup_callback_timeouts(callback_id)
 
     def _complete_events(self, execution_arn: str) -> None:
         execution = self.get_execution(execution_arn)
@@ -218,21 +260,41 @@ class Engine(Executor):
                 return
             self._ended.add(execution_arn)
         super()._complete_events(execution_arn)
+        for operation in execution.operations:
+            if operation.callback_details is not None:
+                self._cleanup_callback_timeouts(operation.callback_details.callback_id)
         self._usage.pop(execution_arn, None)
         # An execution that ended between two invocations would keep its thread.
         self._registry.submit(execution_arn, CallableTask(lambda: self._rest(execution_arn)))
-        self._on_status(execution, execution.current_status())
+        self._tell(execution, execution.current_status())
+
+    def _tell(self, execution: Execution, status: ExecutionStatus) -> None:
+        self._metrics.execution_changed(execution, status)
+        self._on_status(execution, status)
+
+    def _settle(self) -> None:
+        self._activity.wait_for_rest(REST_SECONDS)
 
     def _rest(self, execution_arn: str) -> None:
         if self._invocation_gate(execution_arn) is InvocationState.PRE_INVOKE:
             self._set_invocation_gate(execution_arn, InvocationState.COMPLETED)
 
 
+class _ClockedExecution(Execution):
+    """An execution in which nothing is due while the clock is held."""
+
+    clock: CommandedClock
+
+    def complete_due_operations(self, now: datetime) -> bool:
+        return super().complete_due_operations(min(now, self.clock.due_until()))
+
+
 class _HandlerInvoker(LambdaInvoker):
     """Invokes handlers in MiniStack, a limited number of each function at once."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, metrics: Metrics) -> None:
         super().__init__(client)
+        self._metrics = metrics
         self._places: dict[str, threading.Semaphore] = {}
         self._places_lock = threading.Lock()
 
@@ -241,16 +303,17 @@ class _HandlerInvoker(LambdaInvoker):
             place = self._places.setdefault(
                 function_name, threading.Semaphore(HANDLERS_PER_FUNCTION)
             )
-        with place:
+        with place, self._metrics.invocation(function_name):
             return super().invoke(function_name, *args, **kwargs)
 
 
 class _ChainedInvokes:
     """Resolves the targets of `context.invoke` against what is deployed."""
 
-    def __init__(self, catalog: FunctionCatalog, client: Any) -> None:
+    def __init__(self, catalog: FunctionCatalog, client: Any, metrics: Metrics) -> None:
         self._catalog = catalog
         self._client = client
+        self._metrics = metrics
 
     def preflight(self, target: FunctionTarget) -> ChildOutcome | None:
         if self._catalog.find(target.name) is None:
@@ -263,15 +326,7 @@ class _ChainedInvokes:
             return function_not_found(request.function_name)
         reference = FunctionReference(request.function_name, request.qualifier)
         if function.durable is None:
-            return RunInvocation(
-                lambda: invoke_function(
-                    self._client,
-                    reference.qualified_name,
-                    request.payload,
-                    request.tenant_id,
-                    INVOCATION_TIMEOUT_SECONDS,
-                )
-            )
+            return RunInvocation(lambda: self._invoke(reference, request))
         if request.qualifier is None:
             return failed_to_start(UNQUALIFIED_MESSAGE, "InvalidParameterValueException")
         try:
@@ -290,3 +345,15 @@ class _ChainedInvokes:
                 input=request.payload,
             )
         )
+
+    def _invoke(self, plain: FunctionReference, request: ChainedInvokeRequest) -> ChildOutcome:
+        with self._metrics.invocation(plain.name) as invocation:
+            outcome = invoke_function(
+                self._client,
+                plain.qualified_name,
+                request.payload,
+                request.tenant_id,
+                INVOCATION_TIMEOUT_SECONDS,
+            )
+            invocation.is_error = outcome.error is not None
+            return outcome

@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ import psutil
 
 from local.endpoint import HOST, Endpoint, free_port
 from local.lifeline import Lifeline
+from local.moved_clock import MovedClock
 
 PROJECT = Path(__file__).resolve().parent.parent
 INTERPRETER = PROJECT / ".venv-ministack" / "bin" / "python"
@@ -51,6 +53,7 @@ class MiniStack:
         self._functions_call = functions_call
         self._temporary = state / "tmp"
         self._log = state / "ministack.log"
+        self.moved_clock = MovedClock(state / "clock")
         self._lifeline_path = state / "lifeline"
         self._lifeline: Lifeline | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,6 +81,7 @@ class MiniStack:
         """
         if not INTERPRETER.exists():
             raise MiniStackError(f"{INTERPRETER} is missing: run `make setup`")
+        self.moved_clock.publish(timedelta(0))
         for _ in range(START_ATTEMPTS):
             self._launch()
             if self._answers():
@@ -139,6 +143,7 @@ class MiniStack:
             **inherited,
             **self.endpoint.environ(),
             **lifeline.environ(),
+            **self.moved_clock.environ(),
             "AWS_ENDPOINT_URL": functions_call,
             "AWS_ENDPOINT_URL_S3": functions_call,
             "BIND_HOST": HOST,

@@ -21,10 +21,12 @@ from aiohttp import web
 
 from local import platform_file
 from local.account import furnish
+from local.activity import Activity
 from local.async_invoke import AsyncInvoke
 from local.aws_request import AwsRequest
 from local.calls import Calls
 from local.catalog import FunctionCatalog
+from local.clock import ClockMode, CommandedClock
 from local.control_api import ControlApi
 from local.durable_api import DurableApi
 from local.endpoint import HOST, Endpoint
@@ -38,6 +40,7 @@ from local.forward import Forward
 from local.front_door import FrontDoor
 from local.inbox import Inbox
 from local.invoke_api import InvokeApi
+from local.metrics import Metrics
 from local.ministack import MiniStack
 from local.plain_invoke import PlainInvoke
 from local.platform_file import DEFAULT_STATE, RunningPlatform
@@ -175,9 +178,14 @@ class Platform:
             executions=executions,
             destination=destination,
         )
-        engine = Engine(there, catalog, ends.heard, skip_time=self._settings.skip_time)
+        clock = CommandedClock(
+            ClockMode.SKIP_TIME if self._settings.skip_time else ClockMode.RUNNING,
+            publish=ministack.moved_clock.publish,
+        )
+        metrics, activity = Metrics(clock.now), Activity()
+        engine = Engine(there, catalog, ends.heard, clock=clock, metrics=metrics, activity=activity)
         self._stack.push_async_callback(asyncio.to_thread, engine.close)
-        invoke = PlainInvoke(there, session)
+        invoke = PlainInvoke(there, session, metrics=metrics, activity=activity)
 
         async def dead_letter_target(function: str) -> str | None:
             return await asyncio.to_thread(catalog.dead_letter_target, function)
@@ -190,7 +198,7 @@ class Platform:
         self._work(events.run())
         self._work(ends.run(status_events))
         self._work(mappings.run())
-        self._work(Schedules(there, events.accept).run())
+        self._work(Schedules(there, events.accept, clock=clock.now).run())
         faults, calls = Faults(), Calls(self._settings.state / "calls.jsonl")
         self._stack.callback(calls.close)
         durable = DurableApi(engine, catalog)
@@ -214,7 +222,9 @@ class Platform:
             changed=changed,
             ministack_pid=ministack.pid or 0,
         )
-        control = ControlApi(engine=engine, executions=executions, faults=faults, calls=calls)
+        control = ControlApi(
+            engine=engine, executions=executions, faults=faults, calls=calls, metrics=metrics
+        )
         slack = SlackSink()
         inbox = Inbox(there, slack)
         return front_door.application([*control.routes(), *slack.routes(), *inbox.routes()])

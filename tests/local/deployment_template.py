@@ -24,10 +24,14 @@ DURABLE = {
     "Callback": "durable.callback",
     "Parent": "durable.parent",
     "Crashing": "durable.crashing",
+    "Patient": "durable.patient",
     "Broken": "broken.handler",
     "Raw": "raw.handler",
 }
-PLAIN = {"Echo": "plain.echo", "Failing": "plain.failing"}
+PLAIN = {"Echo": "plain.echo", "Failing": "plain.failing", "Clock": "plain.clock"}
+
+# Of an execution, in seconds, where it is not five minutes.
+EXECUTION_TIMEOUTS = {"Patient": 3 * 24 * 3600}
 
 
 def code() -> bytes:
@@ -132,7 +136,10 @@ def _function(name: str, handler: str) -> dict[str, Any]:
         "DeadLetterConfig": {"TargetArn": {"Ref": "DeadLetters"}},
     }
     if name in DURABLE:
-        properties["DurableConfig"] = {"ExecutionTimeout": 300, "RetentionPeriodInDays": 3}
+        properties["DurableConfig"] = {
+            "ExecutionTimeout": EXECUTION_TIMEOUTS.get(name, 300),
+            "RetentionPeriodInDays": 3,
+        }
     else:
         properties["DeadLetterConfig"] = {
             "TargetArn": {"Fn::GetAtt": ["PlainDeadLetterQueue", "Arn"]}

@@ -6,7 +6,12 @@ import time
 from typing import Any
 
 import boto3
-from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python import (
+    CallbackTimeoutError,
+    DurableContext,
+    StepContext,
+    durable_execution,
+)
 from aws_durable_execution_sdk_python.config import (
     CallbackConfig,
     Duration,
@@ -85,4 +90,71 @@ def crashing(event: dict[str, Any], context: DurableContext) -> str:
             time.sleep(60)
         os.kill(os.getpid(), signal.SIGKILL)
     result: str = context.step(lambda _: "survived", name="survive")
+    return result
+
+
+@durable_execution
+def patient(event: dict[str, Any], context: DurableContext) -> list[str]:
+    """Wait for everything that the event asks for, at once, and note what comes in which order.
+
+    `wait`, `timeout` and `heartbeat` are seconds, `failures` how often the step fails, each
+    attempt a minute after the one before.
+    """
+
+    def note(what: str) -> None:
+        EFFECTS.update_item(
+            TableName=os.environ["EFFECTS"],
+            Key={"id": {"S": event["id"]}},
+            UpdateExpression="SET came = list_append(if_not_exists(came, :none), :what)",
+            ExpressionAttributeValues={":none": {"L": []}, ":what": {"L": [{"S": what}]}},
+        )
+
+    def answer(branch: DurableContext) -> None:
+        waiting = branch.create_callback(
+            "answer",
+            CallbackConfig(
+                timeout=Duration.from_seconds(event.get("timeout", 0)),
+                heartbeat_timeout=Duration.from_seconds(event.get("heartbeat", 0)),
+            ),
+        )
+
+        def publish(_: Any) -> None:
+            EFFECTS.update_item(
+                TableName=os.environ["EFFECTS"],
+                Key={"id": {"S": event["id"]}},
+                UpdateExpression="SET callback = :callback",
+                ExpressionAttributeValues={":callback": {"S": waiting.callback_id}},
+            )
+
+        branch.step(publish, name="publish")
+        try:
+            came = f"answer {waiting.result()}"
+        except CallbackTimeoutError as error:
+            came = str(error)
+        branch.step(lambda _: note(came), name="note-answer")
+
+    def pause(branch: DurableContext) -> None:
+        branch.wait(Duration.from_seconds(event["wait"]), name="pause")
+        branch.step(lambda _: note("wait"), name="note-wait")
+
+    def retry(branch: DurableContext) -> None:
+        def fail(step: StepContext) -> None:
+            if step.attempt <= event["failures"]:
+                raise ValueError("not yet")
+            note("retry")
+
+        every_minute = RetryPresets.fixed(Duration.from_minutes(1))
+        branch.step(fail, name="fail", config=StepConfig(retry_strategy=every_minute))
+
+    branches = [
+        branch
+        for branch, asked in (
+            (answer, "timeout" in event or "heartbeat" in event),
+            (pause, "wait" in event),
+            (retry, "failures" in event),
+        )
+        if asked
+    ]
+    context.parallel(branches, name="all").throw_if_error()
+    result: list[str] = context.step(lambda _: [branch.__name__ for branch in branches], name="end")
     return result

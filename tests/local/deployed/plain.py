@@ -1,5 +1,8 @@
 """Plain functions that the tests of the platform deploy."""
 
+import sys
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -12,3 +15,13 @@ def echo(event: Any, _context: Any) -> Any:
 
 def failing(_event: Any, _context: Any) -> None:
     raise ValueError("always")
+
+
+def clock(_event: Any, _context: Any) -> dict[str, Any]:
+    """What time it is here, by each of the ways to ask."""
+    return {
+        "datetime": datetime.now(UTC).timestamp(),
+        "time": time.time(),
+        "is_moved": "time_machine" in sys.modules,
+        "monotonic": time.monotonic(),
+    }
