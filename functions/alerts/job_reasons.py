@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.alerts.alert import JobDeadLetter
-from functions.alerts.error_name import error_name
 from functions.alerts.job_finding import Execution, Finding, Situation, finding, needs_execution
+from functions.shared.error_name import error_name
 from functions.shared.job import InvalidJobError
 from functions.shared.job_table import JobTable
 

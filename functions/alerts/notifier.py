@@ -15,7 +15,6 @@ from functions.alerts.alert import Alert, JobDeadLetter, alert_from_body
 from functions.alerts.alert_queue import Returns, wait_before_retry
 from functions.alerts.alert_table import ToldAlerts
 from functions.alerts.aws_arn import FunctionVersion
-from functions.alerts.error_name import error_name
 from functions.alerts.fingerprint import fingerprint
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.job_reasons import Reasons
@@ -30,6 +29,7 @@ from functions.alerts.slack_webhook import (
     SlackDownError,
 )
 from functions.alerts.wording import Surroundings, notice
+from functions.shared.error_name import error_name
 
 logger = logging.getLogger(__name__)
 
