@@ -16,6 +16,7 @@ _FORM = "application/x-www-form-urlencoded"
 # What a button says besides an answer: pass the question on; somebody is at it.
 DELEGATE = "delegate"
 HEARTBEAT = "heartbeat"
+CHOICES = frozenset({*Answer, DELEGATE, HEARTBEAT})
 
 
 class Problem(StrEnum):
