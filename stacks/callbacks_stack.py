@@ -130,11 +130,13 @@ class CallbacksStack(Stack):
         page = self._function(
             "AnswerPage",
             "answer-page",
-            timeout=Duration.seconds(15),
+            # Within the 30 seconds that the API waits.
+            timeout=Duration.seconds(25),
             # People wait for it; memory buys the time that its first page takes.
             memory_mib=1024,
             environment={
                 names.STAGE: self._stage.name,
+                names.QUESTION_TABLE_NAME: self.questions.name,
                 names.JOB_TABLE_NAME: jobs.table.table.table_name,
                 names.LINK_KEYS: self._link_keys.as_environment(),
             },
@@ -152,6 +154,7 @@ class CallbacksStack(Stack):
             timeout=Duration.minutes(2),
             environment={
                 names.STAGE: self._stage.name,
+                names.QUESTION_TABLE_NAME: self.questions.name,
                 names.LINK_KEYS: self._link_keys.as_environment(),
                 names.LINK_BASE_URL: self.api.url,
                 names.REQUEST_TOPIC_ARN: alerts.requests.topic.topic_arn,
@@ -174,10 +177,7 @@ class CallbacksStack(Stack):
             "Resumer",
             "resumer",
             timeout=Duration.minutes(1),
-            environment={
-                names.STAGE: self._stage.name,
-                names.DEAD_LETTER_TOPIC_ARN: alerts.dead_letters.topic.topic_arn,
-            },
+            environment={names.DEAD_LETTER_TOPIC_ARN: alerts.dead_letters.topic.topic_arn},
         )
         self._follow_questions(resumer, _DECIDED_OR_ALIVE, alerts.dead_letters, batch_size=100)
         return resumer
@@ -188,7 +188,7 @@ class CallbacksStack(Stack):
             "MailFeedback",
             "mail-feedback",
             timeout=Duration.minutes(1),
-            environment={names.STAGE: self._stage.name},
+            environment={names.QUESTION_TABLE_NAME: self.questions.name},
             dead_letters=alerts.dead_letters,
         )
         self.questions.grant(feedback.role, *_USE_QUESTIONS, "dynamodb:UpdateItem")
@@ -271,6 +271,6 @@ class CallbacksStack(Stack):
             bundle=self._bundle,
             timeout=timeout,
             memory_mib=memory_mib,
-            environment={names.QUESTION_TABLE_NAME: self.questions.name, **environment},
+            environment=environment,
             dead_letters=dead_letters,
         )

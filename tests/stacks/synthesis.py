@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,14 @@ class Templates:
 
     alerts: StackTemplate
     jobs: StackTemplate
+    callbacks: StackTemplate
     orders: StackTemplate
+    approvals: StackTemplate
+    onboarding: StackTemplate
     monitoring: StackTemplate
 
     def __iter__(self) -> Iterator[StackTemplate]:
-        return iter((self.alerts, self.jobs, self.orders, self.monitoring))
+        return (getattr(self, field.name) for field in fields(self))
 
     def functions(self) -> dict[str, Properties]:
         """Every function, by its short name."""

@@ -7,9 +7,10 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
 
-from app import DurableJobs, durable_jobs
+from stacks.alerts_stack import AlertsStack
 from stacks.constructs.durable_job import DurableJob, JobTypeError
 from stacks.constructs.function_bundle import function_bundle
+from stacks.jobs_stack import JobsStack
 from stacks.stages import DEV
 from tests.stacks.synthesis import (
     StackTemplate,
@@ -22,7 +23,9 @@ from tests.stacks.synthesis import (
 JOB = "send-email"
 # A job type, and a durable function that is none.
 DURABLE = [JOB, "process-payment"]
-JOB_TYPES = ["send-email", "order-transaction", "order-processing", "order-orchestration"]
+ORDERS = ["order-transaction", "order-processing", "order-orchestration"]
+ASKING = ["document-approval", "user-onboarding"]
+JOB_TYPES = [JOB, *ORDERS, *ASKING]
 
 
 def job_function(templates: Templates) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def test_a_function_runs_on_arm_with_json_logs_and_traces(dev: Templates, functi
 def test_logs_are_kept_for_a_while_and_not_for_ever(dev: Templates) -> None:
     groups = [group for t in dev for group in t.of_type("AWS::Logs::LogGroup").values()]
 
-    assert len(groups) == len(dev.functions())
+    assert len(groups) == len([*dev.functions(), "accesses of the API"])
     assert {group["RetentionInDays"] for group in groups} == {30}
 
 
@@ -124,7 +127,7 @@ def test_only_what_is_started_asynchronously_has_an_age_of_events(dev: Templates
         for config in dev.orders.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
 
-    assert bounded == {json.dumps(dev.alias_of(job_type)) for job_type in JOB_TYPES[1:]}
+    assert bounded == {json.dumps(dev.alias_of(job_type)) for job_type in ORDERS}
 
 
 def test_a_job_that_lambda_gives_up_on_reaches_the_topic(dev: Templates) -> None:
@@ -274,31 +277,31 @@ def test_the_recorder_hears_of_every_bad_end_of_every_version(dev: Templates) ->
     ]
 
 
-def other_stack(**props: Any) -> tuple[cdk.App, DurableJobs, cdk.Stack, DurableJob]:
-    """A job type in a workflow stack of its own, as later stacks will have."""
+def other_stack(**props: Any) -> tuple[cdk.App, JobsStack, cdk.Stack, DurableJob]:
+    """A job type in a workflow stack of its own, as later stacks have."""
     app = new_app()
-    stacks = durable_jobs(app, DEV)
+    alerts = AlertsStack(app, "Alerts-dev", stage=DEV)
+    jobs = JobsStack(app, "Jobs-dev", stage=DEV, alerts=alerts)
     workflows = cdk.Stack(app, "Workflows-dev")
     defaults: dict[str, Any] = {
         "stage": DEV,
         "job_type": "any-job-type",
         "bundle": function_bundle(workflows, "jobs", DEV),
-        "platform": stacks.jobs.platform,
+        "platform": jobs.platform,
         "operators": iam.ManagedPolicy(workflows, "OperatorPolicy"),
         "run_timeout": cdk.Duration.hours(1),
     }
     job = DurableJob(workflows, "AnyJob", **(defaults | props))
-    return app, stacks, workflows, job
+    return app, jobs, workflows, job
 
 
 def test_a_job_type_of_a_later_stack_makes_no_circle() -> None:
-    app, stacks, workflows, _ = other_stack()
+    app, jobs, workflows, _ = other_stack()
 
     app.synth()
 
     assert {stack.stack_name for stack in workflows.dependencies} == {"Alerts-dev", "Jobs-dev"}
-    assert {stack.stack_name for stack in stacks.jobs.dependencies} == {"Alerts-dev"}
-    assert not stacks.alerts.dependencies
+    assert {stack.stack_name for stack in jobs.dependencies} == {"Alerts-dev"}
 
 
 def test_a_job_type_of_a_later_stack_gives_the_platform_its_rights_itself() -> None:
@@ -335,13 +338,27 @@ def test_a_sender_of_callbacks_may_resume_executions_of_every_version() -> None:
     [statement] = policy["PolicyDocument"]["Statement"]
     function_id, _ = template.function("any-job-type")
     assert actions_of(statement) == [
-        "lambda:SendDurableExecutionCallbackFailure",
         "lambda:SendDurableExecutionCallbackHeartbeat",
         "lambda:SendDurableExecutionCallbackSuccess",
     ]
     assert resources_of(statement) == [
         {"Fn::Join": ["", [{"Fn::GetAtt": [function_id, "Arn"]}, ":*"]]}
     ]
+
+
+@pytest.mark.parametrize("job_type", ASKING)
+def test_a_job_that_asks_people_is_found_only_when_their_answers_can_reach_it(
+    dev: Templates, job_type: str
+) -> None:
+    resources = dev.home_of(job_type).resources
+    [registration] = [
+        resource
+        for resource in resources.values()
+        if resource["Type"] == "AWS::SSM::Parameter"
+        and resource["Properties"]["Name"].endswith(f"/job-types/{job_type}")
+    ]
+
+    assert any("Resume" in name for name in registration["DependsOn"])
 
 
 @pytest.mark.parametrize(

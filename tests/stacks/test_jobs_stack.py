@@ -98,9 +98,21 @@ def test_everything_that_invokes_is_wired_to_an_alias(dev: Templates) -> None:
         for rule in template.of_type("AWS::Events::Rule").values()
         for target in rule["Targets"]
     ]
+    invoked += [
+        subscription["Endpoint"]
+        for template in dev
+        for subscription in template.of_type("AWS::SNS::Subscription").values()
+        if subscription["Protocol"] == "lambda"
+    ]
+    invoked += [
+        integration["IntegrationUri"]
+        for template in dev
+        for integration in template.of_type("AWS::ApiGatewayV2::Integration").values()
+    ]
 
-    mappings, schedules, job_types = ("stream", "queue"), ("watchdog", "expiry"), 4
-    assert len(invoked) == len(mappings) + len(schedules) + job_types
+    mappings, schedules = ("jobs", "questions", "answers", "queue"), ("watchdog", "expiry")
+    job_types, from_outside = 6, ("mail feedback", "answer page")
+    assert len(invoked) == len(mappings) + len(schedules) + job_types + len(from_outside)
     assert {str(target.get("Ref")) for target in invoked if "Ref" in target} <= aliases
     assert all("Ref" in target or _is_alias_arn(target, aliases) for target in invoked)
 

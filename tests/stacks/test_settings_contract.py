@@ -24,6 +24,12 @@ FUNCTIONS = [
     "process-payment",
     "create-shipment",
     "expire-reservations",
+    "answer-page",
+    "inviter",
+    "resumer",
+    "mail-feedback",
+    "document-approval",
+    "user-onboarding",
 ]
 
 # Prints which variables the settings of each handler read; in a process of its own each,
@@ -74,8 +80,13 @@ class Agreement:
 
 
 def resolved(value: object) -> str:
-    """What stands for a value that only the deployment knows."""
-    return value if isinstance(value, str) else "any-value"
+    """What stands for a value that only the deployment knows, or knows a part of."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(resolved, parts))
+    return "any-value"
 
 
 def module_and_variables(function: dict[str, Any]) -> tuple[str, dict[str, str]]:

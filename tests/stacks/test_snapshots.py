@@ -8,7 +8,10 @@ from syrupy.assertion import SnapshotAssertion
 from tests.stacks.synthesis import Templates, without_code
 
 
-@pytest.mark.parametrize("stack", ["alerts", "jobs", "orders", "monitoring"])
+@pytest.mark.parametrize(
+    "stack",
+    ["alerts", "jobs", "callbacks", "orders", "approvals", "onboarding", "monitoring"],
+)
 def test_the_template_is_as_it_was_agreed(
     dev: Templates, stack: str, snapshot: SnapshotAssertion
 ) -> None:

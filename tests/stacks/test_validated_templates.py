@@ -88,7 +88,10 @@ def test_the_app_passes_cdk_s_own_validation(verdicts: Verdicts) -> None:
     assert verdicts.validated_templates == {
         "Alerts-prod.template.json",
         "Jobs-prod.template.json",
+        "Callbacks-prod.template.json",
         "Orders-prod.template.json",
+        "Approvals-prod.template.json",
+        "Onboarding-prod.template.json",
         "Monitoring-prod.template.json",
     }
 
@@ -117,5 +120,15 @@ def test_no_stack_depends_on_a_later_one(dev: Templates) -> None:
         set(),
         {"Alerts-dev"},
         {"Alerts-dev", "Jobs-dev"},
-        {"Alerts-dev", "Jobs-dev", "Orders-dev"},
+        {"Alerts-dev", "Jobs-dev"},
+        {"Alerts-dev", "Jobs-dev", "Callbacks-dev"},
+        {"Alerts-dev", "Jobs-dev", "Callbacks-dev"},
+        {
+            "Alerts-dev",
+            "Jobs-dev",
+            "Callbacks-dev",
+            "Orders-dev",
+            "Approvals-dev",
+            "Onboarding-dev",
+        },
     ]
