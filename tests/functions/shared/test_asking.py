@@ -12,16 +12,24 @@ from functions.shared.question import (
     Decision,
     Kind,
     QuestionStatus,
+    Reception,
+    Rule,
+    Via,
 )
 from functions.shared.question_table import QuestionTable
+from tests.functions import callback_clock
 from tests.functions.callback_clock import (
     CallbackClock,
     answers,
+    beats,
+    decides,
     hours,
+    is_unreachable,
+    passes_on,
 )
 from tests.functions.executions import Handler
 from tests.functions.job_table_rows import Rows, any_job
-from tests.functions.question_items import ANN, ASKED_AT, BOB, REF
+from tests.functions.question_items import ANN, ASKED_AT, BOB, REF, any_question
 from tests.functions.shared.workflows import AnyRequest, job_that
 
 START = {"attempt": 1, "job_id": "job-1", "job_type": "send-email"}
@@ -84,3 +92,224 @@ def test_nobodys_answer_costs_five_operations(
     assert question.status is QuestionStatus.EXPIRED
     assert question.reminded_at == ASKED_AT + hours(12)
     assert question.until == ASKED_AT + hours(24)
+
+
+def test_a_job_that_waits_is_not_running(clock: CallbackClock) -> None:
+    """An invocation begins where somebody did something or a callback ended, and else none does."""
+    played = clock.execute(
+        job_that_asks(rule=Rule(2)),
+        START,
+        [
+            answers("p1", Answer.APPROVE, after=hours(1)),
+            answers("p1", Answer.REJECT, after=hours(2)),
+            answers("p2", Answer.APPROVE, after=hours(13)),
+        ],
+    )
+
+    assert played.receptions == [Reception.ACCEPTED, Reception.SECOND, Reception.ACCEPTED]
+    # To ask, to remind, to end.
+    assert played.ended.invocations == 3
+    assert played.ended.operations == REMINDED
+
+
+def test_an_answer_that_was_written_down_but_not_heard_of_is_found_by_the_reminder(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    played = clock.execute(
+        job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(12), unheard=True)]
+    )
+
+    assert played.ended.operations == REMINDED
+    assert Decision.from_event(played.ended.value).answer is Answer.APPROVE
+    # Nobody was reminded of what is decided.
+    assert questions.read(REF).reminded_at is None
+
+
+def test_an_answer_at_the_last_moment_counts_though_nobody_heard_of_it(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    played = clock.execute(
+        job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(24), unheard=True)]
+    )
+
+    assert played.receptions == [Reception.ACCEPTED]
+    assert played.ended.operations == TIMED_OUT
+    assert Decision.from_event(played.ended.value).answer is Answer.APPROVE
+    assert questions.read(REF).status is QuestionStatus.DECIDED
+
+
+def test_an_answer_at_the_last_moment_wakes_the_job_that_waits_a_little_longer(
+    clock: CallbackClock,
+) -> None:
+    played = clock.execute(job_that_asks(), START, [answers("p1", Answer.REJECT, after=hours(24))])
+
+    assert played.ended.operations == REMINDED
+    assert Decision.from_event(played.ended.value).answer is Answer.REJECT
+
+
+def test_an_answer_after_the_end_is_late(clock: CallbackClock, questions: QuestionTable) -> None:
+    played = clock.execute(job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(25))])
+
+    assert played.receptions == [Reception.LATE]
+    assert played.ended.value is None
+    assert [trace.reception for trace in questions.read(REF).traces] == [Reception.LATE]
+
+
+def test_a_second_before_the_job_gives_up_the_answer_is_late_already(clock: CallbackClock) -> None:
+    """People are told a time; the job waits a little beyond it."""
+    second = timedelta(seconds=1)
+    played = clock.execute(
+        job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(24) + second)]
+    )
+
+    assert played.receptions == [Reception.LATE]
+    assert played.ended_at > ASKED_AT + hours(24) + second
+
+
+def test_an_operator_decides_what_the_people_leave_open(clock: CallbackClock) -> None:
+    played = clock.execute(
+        job_that_asks(rule=Rule(2)),
+        START,
+        [
+            answers("p1", Answer.APPROVE, after=hours(1)),
+            decides(Answer.REJECT, after=hours(2), comment="We do not buy."),
+        ],
+    )
+
+    decision = Decision.from_event(played.ended.value)
+    assert played.ended.operations == AT_ONCE
+    assert (decision.answer, decision.act.via) == (Answer.REJECT, Via.JOBCTL)
+
+
+def test_who_took_the_question_over_wakes_the_job(clock: CallbackClock) -> None:
+    played = clock.execute(
+        job_that_asks(people=(ANN,)),
+        START,
+        [
+            passes_on("p1", "dora@example.com", after=hours(1)),
+            answers("p2", Answer.APPROVE, after=hours(2)),
+        ],
+    )
+
+    assert played.receptions == [Reception.ACCEPTED] * 2
+    assert Decision.from_event(played.ended.value).act.by == "p2@example.com"
+
+
+def test_a_job_does_not_wait_for_people_whom_no_mail_reaches(clock: CallbackClock) -> None:
+    played = clock.execute(
+        job_that_asks(),
+        START,
+        [is_unreachable("p1", after=hours(0.1)), is_unreachable("p2", after=hours(0.2))],
+    )
+
+    assert played.ended.operations == AT_ONCE
+    assert Decision.from_event(played.ended.value).answer is Answer.UNREACHABLE
+    assert played.ended_at == ASKED_AT + hours(0.2)
+
+
+def test_without_a_sign_of_life_the_reminder_comes_earlier_and_so_does_the_end(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    played = clock.execute(job_that_asks(heartbeat=hours(2)), START)
+
+    assert played.ended.operations == TIMED_OUT
+    assert questions.read(REF).reminded_at == ASKED_AT + hours(2)
+    assert played.ended_at == ASKED_AT + hours(4)
+
+
+def test_signs_of_life_keep_the_job_waiting(clock: CallbackClock, questions: QuestionTable) -> None:
+    beating = [beats("p1", after=hours(1.5 * number)) for number in range(1, 8)]
+
+    played = clock.execute(
+        job_that_asks(heartbeat=hours(2)),
+        START,
+        [*beating, answers("p1", Answer.APPROVE, after=hours(12.1))],
+    )
+
+    assert set(played.receptions) == {Reception.ACCEPTED}
+    assert questions.read(REF).reminded_at == ASKED_AT + hours(12)
+    assert played.ended.operations == REMINDED
+
+
+def test_a_sign_of_life_that_the_job_does_not_hear_keeps_nothing_waiting(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    clock.execute(
+        job_that_asks(heartbeat=hours(2)), START, [beats("p1", after=hours(1), unheard=True)]
+    )
+
+    assert questions.read(REF).reminded_at == ASKED_AT + hours(2)
+
+
+def test_what_the_question_says_is_what_the_job_asked(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    clock.execute(
+        job_that_asks(facts=(("Pages", "3"),), rule=Rule(2), in_channel=True, heartbeat=hours(20)),
+        START,
+        [decides(Answer.APPROVE, after=hours(1))],
+    )
+
+    question = questions.read(REF)
+    assert question.job_type == "send-email"
+    assert (question.title, question.facts) == ("Contract with Example Ltd", (("Pages", "3"),))
+    assert (question.people, question.rule, question.in_channel) == ((ANN, BOB), Rule(2), True)
+    assert (question.asked_at, question.until) == (ASKED_AT, ASKED_AT + hours(24))
+    assert question.takes_heartbeats
+
+
+def test_each_attempt_asks_anew(
+    rows: Rows, questions: QuestionTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.submit(any_job())
+    clock = CallbackClock(monkeypatch, questions)
+    questions.ask(any_question())
+    rows.client.update_item(
+        TableName=rows.table_name,
+        Key={"job_id": {"S": "job-1"}},
+        UpdateExpression="SET attempt = :attempt",
+        ExpressionAttributeValues={":attempt": {"N": "2"}},
+    )
+
+    played = clock.execute(
+        job_that_asks(), START | {"attempt": 2}, [answers("p1", Answer.APPROVE, after=hours(1))]
+    )
+
+    assert played.ended.operations == AT_ONCE
+    assert [(question.ref.attempt, question.status) for question in questions.of_job("job-1")] == [
+        (1, QuestionStatus.OPEN),
+        (2, QuestionStatus.DECIDED),
+    ]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"patience": timedelta(seconds=1)},
+        {"patience": timedelta()},
+        {"heartbeat": timedelta()},
+        {"heartbeat": timedelta(milliseconds=500)},
+    ],
+)
+def test_a_wait_that_the_service_would_take_for_endless_is_refused(
+    times: dict[str, timedelta],
+) -> None:
+    known: dict[str, Any] = {"patience": hours(24)}
+
+    with pytest.raises(ValueError, match="a second or more"):
+        Asking(name="approval", kind=Kind.APPROVAL, title="", people=(), **(known | times))
+
+
+@pytest.mark.parametrize("result", [None, "", "yes", "{}", '{"answer": "perhaps"}', "[1]"])
+def test_a_callback_that_somebody_completed_by_hand_fails_the_job_with_a_clear_error(
+    clock: CallbackClock, rows: Rows, result: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        callback_clock, "_told", lambda _question: result.encode() if result is not None else None
+    )
+
+    clock.execute(job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(1))])
+
+    assert rows.get()["status"] == "failed"
+    assert rows.get()["error"]["type"] == "foreign_answer"
+    assert "jobctl" in rows.get()["error"]["message"]
