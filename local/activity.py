@@ -19,12 +19,19 @@ class Activity:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._begun = 0
         self._changed = threading.Condition()
 
     @property
     def is_at_rest(self) -> bool:
         with self._changed:
             return not self._open
+
+    @property
+    def begun(self) -> int:
+        """How much has begun so far: the same number twice means that nothing did between."""
+        with self._changed:
+            return self._begun
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
@@ -45,16 +52,17 @@ class Activity:
         """Return when nothing goes on.
 
         Raises:
-            NotAtRestError: That was not so for *seconds*.
+            NotAtRestError: *seconds* have passed without it.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._open, seconds):
                 names = ", ".join(f"{name} ({count})" for name, count in sorted(self._open.items()))
-                raise NotAtRestError(f"after {seconds:g} s this still goes on: {names}")
+                raise NotAtRestError(f"this still goes on after a long time: {names}")
 
     def _begin(self, name: str) -> None:
         with self._changed:
             self._open[name] += 1
+            self._begun += 1
 
     def _end(self, name: str) -> None:
         with self._changed:

@@ -109,6 +109,10 @@ class AsyncInvoke:
         """Wait until every accepted event has succeeded or been given up on."""
         await self._none_open.wait()
 
+    async def until_caught_up(self) -> None:
+        """Is a `Follower`: what was accepted is what there is to do."""
+        await self.drained()
+
     def accept(self, function: str, payload: bytes) -> str:
         """Queue an event for *function* and return its request id.
 

@@ -10,11 +10,12 @@ from aiohttp import web
 
 from local.activity import NotAtRestError
 from local.calls import Calls
-from local.clock import MAX_ADVANCE, ClockMode
+from local.clock import MAX_ADVANCE, ClockMode, CommandedClock
 from local.engine import Engine
 from local.executions import Executions
 from local.faults import Fault, Faults, InvalidFaultError
 from local.metrics import Metrics
+from local.rest import Rest
 
 COMMANDABLE = (ClockMode.RUNNING, ClockMode.HELD)
 _CLOCK_MEMBERS = ("advance_seconds", "mode")
@@ -30,12 +31,27 @@ class ControlApi:
         executions: Executions,
         faults: Faults,
         calls: Calls,
+        clock: CommandedClock,
+        rest: Rest,
         metrics: Metrics,
     ) -> None:
+        """Join the parts that are asked or told.
+
+        Args:
+            engine: Ends an execution's time.
+            executions: Finds it by its name.
+            faults: What befalls calls.
+            calls: What calls there were.
+            clock: Is read and commanded.
+            rest: What an advance waits for.
+            metrics: Are read.
+        """
         self._engine = engine
         self._executions = executions
         self._faults = faults
         self._calls = calls
+        self._clock = clock
+        self._rest = rest
         self._metrics = metrics
 
     def routes(self) -> list[web.RouteDef]:
@@ -56,12 +72,11 @@ class ControlApi:
         return web.json_response({"status": "up"})
 
     async def _tell_time(self, request: web.Request | None = None) -> web.Response:  # noqa: ARG002  # likewise
-        clock = self._engine.clock
         return web.json_response(
             {
-                "now": clock.now().isoformat(timespec="milliseconds"),
-                "advanced_seconds": clock.advanced.total_seconds(),
-                "mode": clock.mode.value,
+                "now": self._clock.now().isoformat(timespec="milliseconds"),
+                "advanced_seconds": self._clock.advanced.total_seconds(),
+                "mode": self._clock.mode.value,
             }
         )
 
@@ -73,11 +88,11 @@ class ControlApi:
         try:
             # Held before it is advanced, or let run after it.
             if mode is ClockMode.HELD:
-                await asyncio.to_thread(self._engine.set_clock_mode, mode)
+                await asyncio.to_thread(self._clock.set_mode, mode, self._rest.wait)
             if by is not None:
-                await asyncio.to_thread(self._engine.advance, by)
+                await asyncio.to_thread(self._clock.advance, by, self._rest.wait)
             if mode is ClockMode.RUNNING:
-                await asyncio.to_thread(self._engine.set_clock_mode, mode)
+                await asyncio.to_thread(self._clock.set_mode, mode, self._rest.wait)
         except NotAtRestError as error:
             return web.json_response({"error": str(error)}, status=HTTPStatus.GATEWAY_TIMEOUT)
         return await self._tell_time()

@@ -7,7 +7,7 @@ an invocation that dies; and it says when an execution changes its status.
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -42,7 +42,7 @@ from aws_durable_execution_sdk_python_testing.worker.status import InvocationSta
 
 from local.activity import Activity
 from local.catalog import FunctionCatalog
-from local.clock import ClockMode, CommandedClock
+from local.clock import CommandedClock
 from local.clock_scheduler import ClockScheduler, CountingRegistry
 from local.endpoint import Endpoint
 from local.execution_limits import ExecutionUsage
@@ -57,9 +57,6 @@ RETRY_GROWTH = 1.5
 MAX_RETRY_SECONDS = 10.0
 # While the clock is advanced, where a crash loop of two days may not take thousands of crashes.
 MAX_ADVANCED_RETRY_SECONDS = 12 * 3600.0
-
-# What an advance of the clock waits for each thing that it sets going.
-REST_SECONDS = 120.0
 
 # Two cores run a handful of handlers at once; a thousand at once would each get a process.
 HANDLERS_PER_FUNCTION = 8
@@ -112,10 +109,9 @@ class Engine(Executor):
             region=ministack.region,
         )
         self.store = store
-        self.clock = clock
+        self._commanded_clock = clock
         self._timers = scheduler
         self._metrics = metrics
-        self._activity = activity
         self._account = ministack.account
         self._on_status = on_status
         self._ended: set[str] = set()
@@ -137,23 +133,7 @@ class Engine(Executor):
         ).arn
 
     def now(self) -> datetime:
-        return self.clock.now()
-
-    def advance(self, by: timedelta) -> None:
-        """Let *by* pass on the clock; return when all that became due is done.
-
-        Raises:
-            NotAtRestError: Something that became due did not come to rest.
-        """
-        self.clock.advance(by, self._settle)
-
-    def set_clock_mode(self, mode: ClockMode) -> None:
-        """Hold the clock or let it run.
-
-        Raises:
-            NotAtRestError: Something that had been held did not come to rest.
-        """
-        self.clock.set_mode(mode, self._settle)
+        return self._commanded_clock.now()
 
     def usage(self, execution_arn: str) -> ExecutionUsage:
         """What the execution has used of its limits, while it runs."""
@@ -169,7 +149,7 @@ class Engine(Executor):
 
     def close(self) -> None:
         """Stop driving executions; those that run stay where they are."""
-        self.clock.close()
+        self._commanded_clock.close()
         self.shutdown()
         self._registry.shutdown()
         self._scheduler.stop()  # type: ignore[no-untyped-call]  # untyped upstream
@@ -190,7 +170,7 @@ class Engine(Executor):
             execution_id,
         )
         execution = _ClockedExecution(arn, start_input, operations=[])
-        execution.clock = self.clock
+        execution.clock = self._commanded_clock
         execution.region = self._region
         execution.parent_execution_arn = parent_execution_arn
         execution.start(now=self._clock.now())
@@ -235,7 +215,9 @@ class Engine(Executor):
             return
         execution.consecutive_failed_invocation_attempts += 1
         self._store.save(execution)
-        longest = MAX_ADVANCED_RETRY_SECONDS if self.clock.is_advancing else MAX_RETRY_SECONDS
+        longest = (
+            MAX_ADVANCED_RETRY_SECONDS if self._commanded_clock.is_advancing else MAX_RETRY_SECONDS
+        )
         self._timers.call_even_if_held(
             self._invoke_handler(arn),
             min(FIRST_RETRY_SECONDS * RETRY_GROWTH ** min(attempts, 32), longest),
@@ -271,9 +253,6 @@ class Engine(Executor):
     def _tell(self, execution: Execution, status: ExecutionStatus) -> None:
         self._metrics.execution_changed(execution, status)
         self._on_status(execution, status)
-
-    def _settle(self) -> None:
-        self._activity.wait_for_rest(REST_SECONDS)
 
     def _rest(self, execution_arn: str) -> None:
         if self._invocation_gate(execution_arn) is InvocationState.PRE_INVOKE:

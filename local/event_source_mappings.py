@@ -55,6 +55,16 @@ class EventSourceMappings:
         for running in self._running.values():
             running.mapping.wake()
 
+    async def until_caught_up(self) -> None:
+        """Wait until what was written to the streams before is done with.
+
+        Not so for queues: what is in them may be delayed on purpose.
+        """
+        mappings = [running.mapping for running in self._running.values()]
+        await asyncio.gather(
+            *(each.until_caught_up() for each in mappings if isinstance(each, StreamMapping))
+        )
+
     async def run(self) -> None:
         """Follow the mappings until cancelled."""
         destination = await asyncio.to_thread(SnsOrSqs, self._endpoint)

@@ -53,11 +53,17 @@ class ExecutionEnds:
         self._destination = destination
         self._changes: asyncio.Queue[tuple[Execution, ExecutionStatus]] = asyncio.Queue()
         self._open = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
     @property
     def open_changes(self) -> int:
         """Changes that are not told yet."""
         return self._open
+
+    async def until_caught_up(self) -> None:
+        """Wait until every change is told."""
+        await self._none_open.wait()
 
     def heard(self, execution: Execution, status: ExecutionStatus) -> None:
         """Take note of a change; for any thread."""
@@ -71,6 +77,7 @@ class ExecutionEnds:
 
     def _note(self, execution: Execution, status: ExecutionStatus) -> None:
         self._open += 1
+        self._none_open.clear()
         if status is not ExecutionStatus.RUNNING:
             self._executions.has_ended(execution.durable_execution_arn)
         self._changes.put_nowait((execution, status))
@@ -86,6 +93,8 @@ class ExecutionEnds:
                 logger.exception("%s is not told of", execution.durable_execution_arn)
             finally:
                 self._open -= 1
+                if self._open == 0:
+                    self._none_open.set()
 
     async def _send_dead_letter(self, execution: Execution) -> None:
         request_id = self._executions.event_request_id(execution.durable_execution_arn)

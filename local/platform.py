@@ -44,6 +44,7 @@ from local.metrics import Metrics
 from local.ministack import MiniStack
 from local.plain_invoke import PlainInvoke
 from local.platform_file import DEFAULT_STATE, RunningPlatform
+from local.rest import Rest
 from local.schedule import Schedules
 from local.slack_sink import SlackSink
 from local.state_directory import held
@@ -223,7 +224,13 @@ class Platform:
             ministack_pid=ministack.pid or 0,
         )
         control = ControlApi(
-            engine=engine, executions=executions, faults=faults, calls=calls, metrics=metrics
+            engine=engine,
+            executions=executions,
+            faults=faults,
+            calls=calls,
+            clock=clock,
+            rest=Rest(asyncio.get_running_loop(), activity, [mappings, events, ends]),
+            metrics=metrics,
         )
         slack = SlackSink()
         inbox = Inbox(there, slack)

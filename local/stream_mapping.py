@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # How long a new record may wait when nobody calls `wake`; AWS polls four times a second.
 POLL_SECONDS = 0.15
+# How soon it is noticed that there is nothing more to do, by one who waits for that.
+CATCH_UP_SECONDS = 0.02
 # Records that are read ahead while the function is busy.
 READ_AHEAD = 1_000
 # A shard is listed anew this often, for one that appeared.
@@ -89,6 +91,10 @@ class StreamMapping:
         for shard in self._shards.values():
             shard.woken.set()
 
+    async def until_caught_up(self) -> None:
+        """Wait until what was written to the stream before is done with."""
+        await asyncio.gather(*(shard.until_caught_up() for shard in self._shards.values()))
+
     async def run(self) -> None:
         """Process every shard until cancelled."""
         start = self._start
@@ -142,6 +148,7 @@ class StreamMapping:
             if records:
                 shard.last_read = records[-1]["dynamodb"]["SequenceNumber"]
                 self._hand_out(records, shard.lanes)
+            shard.looks += 1
             iterator = answer.get("NextShardIterator")
             if not records:
                 await _wait(shard.woken, POLL_SECONDS)
@@ -231,6 +238,14 @@ class _ReadShard:
     lanes: list["_Lane"]
     last_read: str | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    looks: int = 0
+
+    async def until_caught_up(self) -> None:
+        # The look that is under way may have begun before the last write.
+        enough = self.looks + 2
+        while self.looks < enough or any(map(len, self.lanes)):
+            self.woken.set()
+            await asyncio.sleep(CATCH_UP_SECONDS)
 
     def after_last_read(self) -> Place | None:
         if self.last_read is None:
