@@ -7,7 +7,7 @@ not; so what came of each part is looked up by its position.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aws_durable_execution_sdk_python import BatchResult, DurableContext, StepContext
+from aws_durable_execution_sdk_python import BatchResult, DurableContext, StepContext, StepError
 from aws_durable_execution_sdk_python.config import (
     CompletionConfig,
     NestingType,
@@ -20,7 +20,8 @@ from functions.onboarding.accounts import Account
 from functions.onboarding.profiles import Part
 from functions.onboarding.registration import Registration
 from functions.onboarding.welcome_content import choose_topics
-from functions.shared.errors import PermanentError, error_code
+from functions.shared.errors import PermanentError
+from functions.shared.failures import code_of
 from functions.shared.retries import BRIEFLY
 
 FINDING = StepConfig(retry_strategy=BRIEFLY)
@@ -36,6 +37,10 @@ Branch = Callable[[DurableContext], None]
 
 class ProfileIncompleteError(PermanentError):
     """The account is verified and part of its profile is missing: a retry does only that."""
+
+
+class PartFailedError(PermanentError):
+    """A part is given up; the message is the code of why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,9 @@ def set_up_profile(
     )
     succeeded = {parts[item.index] for item in batch.succeeded()}
     codes = {
-        parts[item.index]: error_code(item.error.type or "", item.error.message)
+        parts[item.index]: item.error.message
         for item in batch.failed()
-        if item.error is not None
+        if item.error is not None and item.error.message is not None
     }
     failed = {part: codes.get(part, "unknown") for part in parts if part not in succeeded}
     return ProfileSetup(frozenset(Part) - failed.keys(), failed)
@@ -112,6 +117,10 @@ def branch(set_up: Callable[[StepContext], None], *, name: str) -> Branch:
     """A branch that is one step, repeated on its own."""
 
     def run(context: DurableContext) -> None:
-        context.step(set_up, name=name, config=_SETTING_UP)
+        try:
+            context.step(set_up, name=name, config=_SETTING_UP)
+        except StepError as error:
+            # On its way out of the branch it loses what kind of error it was.
+            raise PartFailedError(code_of(error)) from error
 
     return run
