@@ -1,0 +1,123 @@
+"""What people must have been told of a question by now.
+
+Pure, and a function of the question alone: whichever change of it is seen, late or twice, says the
+same. What was told before, the mail ledger knows.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from functions.shared.question import (
+    CHANNEL,
+    Person,
+    Question,
+    QuestionStatus,
+    Reception,
+    takes_channel_answers,
+)
+
+
+class Occasion(StrEnum):
+    """Why somebody gets a mail; part of its name."""
+
+    INVITATION = "invitation"
+    REMINDER = "reminder"
+    # Somebody passed the question on to them.
+    DELEGATION = "delegation"
+    OUTCOME = "outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class DueMail:
+    """A mail that *person* must have got by now, and its name in the ledger.
+
+    *giver* is who passed the question on to them, if anybody did.
+    """
+
+    name: str
+    occasion: Occasion
+    person: Person
+    giver: Person | None = None
+
+
+def due_mails(question: Question, now: datetime) -> tuple[DueMail, ...]:
+    """The mails of which each must have gone out by *now*."""
+    if question.status is not QuestionStatus.OPEN:
+        return _outcomes(question)
+    if now > question.until:
+        # Nobody closed it: its job ended otherwise, and its links answer no more.
+        return ()
+    return tuple(
+        _asking(question, seat)
+        for seat in question.seats
+        if seat.address is not None and seat.vote is None and seat.unreachable is None
+    )
+
+
+def _asking(question: Question, person: Person) -> DueMail:
+    """The latest that asks *person*: a reminder says all that an invitation does."""
+    giver = next((each for each in question.people if each.delegated_to == person.person_id), None)
+    if question.reminded_at is not None and not _came_after(question, giver, question.reminded_at):
+        occasion = Occasion.REMINDER
+    else:
+        occasion = Occasion.INVITATION if giver is None else Occasion.DELEGATION
+    return DueMail(_name(question, person.person_id, occasion), occasion, person, giver)
+
+
+def _came_after(question: Question, giver: Person | None, moment: datetime) -> bool:
+    """Whether the question was passed on by *giver* only after *moment*."""
+    return giver is not None and any(
+        trace.reception is Reception.ACCEPTED
+        and trace.person == giver.person_id
+        and trace.act.at > moment
+        for trace in question.traces
+    )
+
+
+def _outcomes(question: Question) -> tuple[DueMail, ...]:
+    """By their places: the ids of those who are told are none of the people who are asked."""
+    return tuple(
+        DueMail(_name(question, f"to-{place}", Occasion.OUTCOME), Occasion.OUTCOME, person)
+        for place, person in enumerate(question.announce_to, start=1)
+        if person.address is not None
+    )
+
+
+def _name(question: Question, to: str, occasion: Occasion) -> str:
+    return f"{question.ref.attempt}-{question.ref.name}-{to}-{occasion.value}"
+
+
+class Event(StrEnum):
+    """What the channel is told of a question."""
+
+    ASKED = "asked"
+    REMINDED = "reminded"
+    ENDED = "ended"
+
+
+def event_of(before: Question | None, after: Question) -> Event | None:
+    """What the channel is to be told of a change; the alerts remove what is told twice."""
+    if not after.in_channel:
+        return None
+    if after.status is not QuestionStatus.OPEN:
+        was_open = before is None or before.status is QuestionStatus.OPEN
+        return Event.ENDED if was_open else None
+    if before is None:
+        return Event.ASKED
+    return Event.REMINDED if before.reminded_at != after.reminded_at else None
+
+
+def is_still_news(event: Event, question: Question) -> bool:
+    """Whether the channel should hear of *event*, now that the question is as it is."""
+    return event is Event.ENDED or question.status is QuestionStatus.OPEN
+
+
+def answers_in_channel(question: Question) -> bool:
+    """Whether the message in the channel has buttons."""
+    return question.status is QuestionStatus.OPEN and takes_channel_answers(question)
+
+
+def people_asked(question: Question) -> int:
+    """How many have a say; the whole channel counts for one where nobody else is asked."""
+    return max(1, sum(seat.person_id != CHANNEL for seat in question.seats))
