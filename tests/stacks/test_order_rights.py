@@ -20,6 +20,7 @@ from functions.orders.order import Money, OrderItem
 from functions.orders.order_run import OrderRun
 from functions.orders.payment_table import PaymentTable
 from functions.orders.shipment_table import ShipmentTable
+from tests.stacks.rights import Right
 from tests.stacks.synthesis import Templates
 from tests.stacks.test_orders_stack import (
     EXPIRE_RESERVATIONS,
@@ -28,7 +29,6 @@ from tests.stacks.test_orders_stack import (
     SHIP,
     TABLES,
     USE_INVENTORY,
-    Right,
     table,
 )
 

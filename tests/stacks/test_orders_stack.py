@@ -1,6 +1,5 @@
 """The promises of the stack that carries out orders: above all, who may do what."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,15 @@ import pytest
 from functions.orders.inventory import HOLD
 from functions.orders.patience import BRIEFLY, PATIENTLY
 from stacks import orders_stack
+from tests.stacks.rights import (
+    EVERY_DURABLE_FUNCTION,
+    EVERY_FUNCTION,
+    EVERY_JOB,
+    Right,
+    in_words,
+    rights,
+    rights_in_words,
+)
 from tests.stacks.synthesis import Properties, Templates, actions_of, resources_of
 
 JOB_TYPES = ("order-transaction", "order-processing", "order-orchestration")
@@ -22,30 +30,6 @@ TABLES = {
     "INVENTORY_TABLE_NAME": "InventoryTable",
     "PAYMENT_TABLE_NAME": "PaymentsTable",
     "SHIPMENT_TABLE_NAME": "ShipmentsTable",
-}
-
-Right = tuple[str, str]
-
-# What a function may do besides: write its own log, send traces, ...
-EVERY_FUNCTION = {
-    ("logs:CreateLogStream", "its own log group"),
-    ("logs:PutLogEvents", "its own log group"),
-    ("xray:PutTelemetryRecords", "*"),
-    ("xray:PutTraceSegments", "*"),
-}
-# ... keep its own state, ...
-EVERY_DURABLE_FUNCTION = EVERY_FUNCTION | {
-    ("lambda:CheckpointDurableExecution", "its own executions"),
-    ("lambda:GetDurableExecutionState", "its own executions"),
-}
-# ... be a job.
-EVERY_JOB = EVERY_DURABLE_FUNCTION | {
-    ("dynamodb:GetItem", "Jobs:JobTable"),
-    ("dynamodb:UpdateItem", "Jobs:JobTable"),
-    ("s3:GetObject", "Jobs:PayloadsBucket/payloads/*"),
-    ("sns:Publish", "Alerts:DeadLettersTopic"),
-    ("kms:Decrypt", "Alerts:Key"),
-    ("kms:GenerateDataKey*", "Alerts:Key"),
 }
 
 READ_CUSTOMERS = {("dynamodb:GetItem", "CustomersTable")}
@@ -81,43 +65,6 @@ INVOKE_SERVICES = {
     )
     for qualifiers in ("", ":*")
 }
-
-
-def in_words(resource: Any) -> str:
-    """A resource of a policy, as a person would name it."""
-    match resource:
-        case str():
-            return resource
-        case {"Fn::GetAtt": [logical_id, "Arn"]} | {"Ref": logical_id}:
-            return re.sub(r"[0-9A-F]{8}$", "", logical_id)
-        case {"Fn::Join": ["", parts]}:
-            return "".join(in_words(part) for part in parts)
-        case {"Fn::ImportValue": str(export)}:
-            found = re.fullmatch(
-                r"(\w+)-dev:ExportsOutput(?:Ref|FnGetAtt)(\w+?)[0-9A-F]{8}(?:Arn)?[0-9A-F]{8}",
-                export,
-            )
-            assert found
-            return f"{found[1]}:{found[2]}"
-    raise AssertionError(resource)
-
-
-def rights(templates: Templates, function: str) -> set[Right]:
-    """Everything that a function's role may do, and to what."""
-    statements = templates.statements(function)
-    assert {statement["Effect"] for statement in statements} == {"Allow"}
-    name = "".join(word.capitalize() for word in function.split("-"))
-    own = {
-        f"{name}ExecutionLogs": "its own log group",
-        f"{name}Function:*": "its own executions",
-    }
-    named = {
-        (action, in_words(resource))
-        for statement in statements
-        for action in actions_of(statement)
-        for resource in resources_of(statement)
-    }
-    return {(action, own.get(resource, resource)) for action, resource in named}
 
 
 def variables(templates: Templates, function: str) -> dict[str, Any]:
@@ -321,12 +268,7 @@ def test_reservations_are_looked_through_every_five_minutes(dev: Templates) -> N
 def test_an_operator_may_look_at_orders_and_stop_them_and_nothing_else(dev: Templates) -> None:
     _, policy = dev.orders.only("AWS::IAM::ManagedPolicy")
 
-    allowed = {
-        (action, in_words(resource))
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in actions_of(statement)
-        for resource in resources_of(statement)
-    }
+    allowed = rights_in_words(policy["PolicyDocument"]["Statement"])
     executions = {
         (action, f"{function}Function:*")
         for action in (
