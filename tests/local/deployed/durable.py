@@ -105,8 +105,14 @@ def patient(event: dict[str, Any], context: DurableContext) -> list[str]:
         EFFECTS.update_item(
             TableName=os.environ["EFFECTS"],
             Key={"id": {"S": event["id"]}},
-            UpdateExpression="SET came = list_append(if_not_exists(came, :none), :what)",
-            ExpressionAttributeValues={":none": {"L": []}, ":what": {"L": [{"S": what}]}},
+            UpdateExpression="SET came = list_append(if_not_exists(came, :none), :what),"
+            " #at = list_append(if_not_exists(#at, :none), :at)",
+            ExpressionAttributeNames={"#at": "at"},
+            ExpressionAttributeValues={
+                ":none": {"L": []},
+                ":what": {"L": [{"S": what}]},
+                ":at": {"L": [{"N": str(time.time())}]},
+            },
         )
 
     def answer(branch: DurableContext) -> None:

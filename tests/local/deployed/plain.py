@@ -1,5 +1,6 @@
 """Plain functions that the tests of the platform deploy."""
 
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ def clock(_event: Any, _context: Any) -> dict[str, Any]:
     return {
         "datetime": datetime.now(UTC).timestamp(),
         "time": time.time(),
-        "is_moved": "time_machine" in sys.modules,
         "monotonic": time.monotonic(),
+        "is_moved": "time_machine" in sys.modules,
+        "process": os.getpid(),
     }
