@@ -97,6 +97,8 @@ def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
         "OrderTransactionFunction",
         "OrderProcessingFunction",
         "OrderOrchestrationFunction",
+        "DocumentApprovalFunction",
+        "UserOnboardingFunction",
     ],
 )
 def test_a_job_type_is_watched_in_every_way_it_can_go_wrong(dev: Templates, function: str) -> None:
@@ -138,6 +140,30 @@ def test_a_plain_service_may_say_no_as_long_as_it_does_not_say_nothing_else(
     assert periods == [300, 300]
 
 
+def test_a_burst_of_bad_links_is_told_and_a_scanner_that_cuts_one_short_is_not(
+    dev: Templates,
+) -> None:
+    [alarm] = [a for a in alarms(dev).values() if a.get("MetricName") == "BadLinks"]
+
+    assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 20)
+    # As the page counts them.
+    assert {d["Name"]: d["Value"] for d in alarm["Dimensions"]} == {
+        "service": "answer-page",
+        "stage": "dev",
+    }
+
+
+@pytest.mark.parametrize(("metric", "share"), [("BounceRate", 0.05), ("ComplaintRate", 0.001)])
+def test_we_hear_of_bad_mails_when_ses_begins_to_mind(
+    dev: Templates, metric: str, share: float
+) -> None:
+    [alarm] = [a for a in alarms(dev).values() if a.get("MetricName") == f"Reputation.{metric}"]
+
+    assert alarm["Namespace"] == "AWS/SES"
+    assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["ses:configuration-set"]
+    assert alarm["Threshold"] == share
+
+
 def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates) -> None:
     durable = [
         metric
@@ -169,6 +195,23 @@ def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates
         ("JobTable", {"ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors"}),
         ("DeadLettersTopic", {"NumberOfNotificationsFailed"}),
         ("AlarmsTopic", {"NumberOfNotificationsFailed"}),
+        ("RequestsTopic", {"NumberOfNotificationsFailed"}),
+        ("InviterFunction", {"IteratorAge", "Errors", "Throttles"}),
+        ("ResumerFunction", {"IteratorAge", "Errors", "Throttles"}),
+        ("AnswerPageFunction", {"Errors", "Throttles"}),
+        ("AnswersApi", {"5xx"}),
+        ("answer-page", {"BadLinks"}),
+        (
+            "MailFeedbackFunction",
+            {"Errors", "Throttles", "AsyncEventsDropped", "DeadLetterErrors"},
+        ),
+        ("MailsEvents", {"NumberOfNotificationsFailed"}),
+        (
+            "MailsConfigurationSet",
+            {"Reputation.BounceRate", "Reputation.ComplaintRate"},
+        ),
+        ("QuestionsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+        ("AccountsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
         ("EndedBadly", {"FailedInvocations"}),
     ],
 )
@@ -231,6 +274,7 @@ def test_trouble_on_the_way_to_slack_is_told_by_mail_too(dev: Templates) -> None
         "UndeliveredAlerts",
         "DeadLettersUndelivered",
         "AlarmsUndelivered",
+        "RequestsUndelivered",
         "AlertQueueOld",
         "AlertQueueDeep",
         "SlackNotifierErrors",
