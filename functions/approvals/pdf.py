@@ -1,6 +1,7 @@
 """PDF documents; imported where one is at hand, for pypdf is slow to import."""
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,9 +21,13 @@ from functions.approvals.plain_text import excerpt
 from functions.approvals.stamp import stamp_lines
 from functions.shared.question import MAX_TITLE_LENGTH
 
+# Its warnings quote what is in the document.
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+
 _FONT_SIZE = 7
 _LINE_HEIGHT = 9
-_MARGIN = 6
+_PADDING = 6
+_MARGIN = 15
 # Sixty-four hexadecimal digits and their label, in Helvetica of that size.
 _WIDTH = 290
 # ISO 32000-1, 12.5.3: printed, and changed by nobody.
@@ -68,6 +73,7 @@ def stamp_pdf(body: bytes, ending: Ending) -> bytes:
         )
         stamped = io.BytesIO()
         writer.write(stamped)
+        _check_note(stamped, lines)
         return stamped.getvalue()
 
 
@@ -82,7 +88,7 @@ def _judging() -> Iterator[None]:
         # A hostile file can raise nearly anything out of pypdf, not its own errors only.
         raise DocumentUnfitError(
             f"the document cannot be read as PDF: {type(error).__name__}"
-        ) from error
+        ) from None
 
 
 def _title(title: str | None) -> str | None:
@@ -98,11 +104,8 @@ def _first_words(page: PageObject) -> str:
 
 
 def _put_note(writer: PdfWriter, lines: tuple[str, ...]) -> None:
-    page = writer.pages[0]
-    left, top = float(page.cropbox.left), float(page.cropbox.top)
-    height = _LINE_HEIGHT * len(lines) + 2 * _MARGIN
-    # A page smaller than the stamp gets a smaller stamp: viewers fit the appearance to the place.
-    scale = min(1.0, float(page.cropbox.width) / _WIDTH, float(page.cropbox.height) / height)
+    height = _LINE_HEIGHT * len(lines) + 2 * _PADDING
+    left, top, scale = _place(writer.pages[0], height)
     note = FreeText(
         text="\n".join(lines),
         rect=(left, top - height * scale, left + _WIDTH * scale, top),
@@ -113,6 +116,26 @@ def _put_note(writer: PdfWriter, lines: tuple[str, ...]) -> None:
     appearance = writer._add_object(_appearance(lines, height))  # noqa: SLF001  # pypdf's own way to add an object
     note[NameObject("/AP")] = DictionaryObject({NameObject("/N"): appearance})
     writer.add_annotation(0, note)
+
+
+def _check_note(stamped: io.BytesIO, lines: tuple[str, ...]) -> None:
+    """Whatever is wrong with a file, an update of it may be read as if it were not there."""
+    annotations = PdfReader(stamped).pages[0].annotations or ArrayObject()
+    if not any(note.get_object().get("/Contents") == "\n".join(lines) for note in annotations):
+        raise DocumentUnfitError("the document takes no stamp: save it anew")
+
+
+def _place(page: PageObject, height: float) -> tuple[float, float, float]:
+    """The stamp's upper left corner, and its size: smaller where the page is smaller than it.
+
+    Viewers fit the appearance to the place. Of a page's box any two corners may be given.
+    """
+    box = page.cropbox
+    left, right = sorted((float(box.left), float(box.right)))
+    bottom, top = sorted((float(box.bottom), float(box.top)))
+    margin = min(_MARGIN, (right - left) / 10, (top - bottom) / 10)
+    room = (right - left - 2 * margin, top - bottom - 2 * margin)
+    return left + margin, top - margin, min(1.0, room[0] / _WIDTH, room[1] / height)
 
 
 def _appearance(lines: tuple[str, ...], height: float) -> DecodedStreamObject:
@@ -141,7 +164,7 @@ def _appearance(lines: tuple[str, ...], height: float) -> DecodedStreamObject:
         (
             f"q 1 1 1 rg 0 0.4 0.2 RG 1 w 0.5 0.5 {_WIDTH - 1} {height - 1} re B "
             f"BT /Helv {_FONT_SIZE} Tf {_LINE_HEIGHT} TL 0 0.3 0.15 rg "
-            f"{_MARGIN} {height - _MARGIN - _FONT_SIZE} Td {shown} ET Q"
+            f"{_PADDING} {height - _PADDING - _FONT_SIZE} Td {shown} ET Q"
         ).encode()
     )
     return form
