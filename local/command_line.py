@@ -1,4 +1,4 @@
-"""What `python -m local` can do: up, deploy and run, each of which Ctrl-C ends in order."""
+"""What `python -m local` can do: up, deploy, run and clock; Ctrl-C ends each of them in order."""
 
 import argparse
 import asyncio
@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Event
 from typing import Any, NoReturn
 
 from local import showcase
+from local.clock_command import ClockCommandError, command_clock, duration
 from local.deployment import Deployment, DeploymentError
 from local.ministack import MiniStackError
 from local.platform import Platform, PlatformSettings
@@ -43,10 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "up": lambda: _up(state, deploy=chosen.deploy, skip_time=chosen.skip_time),
         "deploy": lambda: _deploy(RunningPlatform.read(state), state),
         "run": lambda: _run(state),
+        "clock": lambda: _clock(RunningPlatform.read(state), chosen.advance, chosen.mode),
     }
     try:
         return asyncio.run(_until_told_to_stop(work[chosen.command]()))
-    except (DeploymentError, MiniStackError, NoPlatformError, StateInUseError) as error:
+    except (
+        ClockCommandError,
+        DeploymentError,
+        MiniStackError,
+        NoPlatformError,
+        StateInUseError,
+    ) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
@@ -60,7 +69,35 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--skip-time", action="store_true", help="let durable waits pass at once")
     commands.add_parser("deploy", help="deploy the stacks to the platform that runs")
     commands.add_parser("run", help="play a scenario on a platform of its own, and judge it")
+    clock = commands.add_parser(
+        "clock",
+        help="tell or move the time of the platform that runs",
+        description="Tell the time of the platform that runs, or move it: waits, delays between"
+        " attempts, callback, heartbeat and execution timeouts pass in their order, and functions"
+        " see the time pass. It returns when all that became due is done.",
+    )
+    clock.add_argument(
+        "--advance", type=_duration, metavar="DURATION", help="let it pass: 90s, 30m, 12h, 1d12h"
+    )
+    modes = clock.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--hold",
+        dest="mode",
+        action="store_const",
+        const="held",
+        help="let nothing be due until it is commanded",
+    )
+    modes.add_argument(
+        "--run", dest="mode", action="store_const", const="running", help="let the time run again"
+    )
     return parser
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _log_to(state: Path) -> None:
@@ -109,6 +146,7 @@ async def _stay_up(platform: Platform, state: Path, *, deploy: bool) -> NoReturn
     _say(f"Submit a mail:    bin/jobctl --local submit send-email --payload '{ANY_MAIL}' --wait")
     _say(f"Or an order:      bin/jobctl --local submit order-transaction --payload '{ANY_ORDER}'")
     _say("See what it did:  bin/jobctl --local show ID")
+    _say("Let time pass:    .venv/bin/python -m local clock --advance 12h")
     _say("Stop it:          Ctrl-C")
     try:
         await platform.until_it_fails()
@@ -154,6 +192,11 @@ async def _deploy(running: RunningPlatform, state: Path) -> int:
     # Orders need somebody who buys and something to sell.
     await asyncio.to_thread(Shop(running.endpoint).open)
     _say(f"Deployed in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+async def _clock(running: RunningPlatform, advance: timedelta | None, mode: str | None) -> int:
+    _say(await asyncio.to_thread(command_clock, running, advance=advance, mode=mode))
     return 0
 
 
