@@ -16,11 +16,15 @@ from rich.console import Console
 from rich.live import Live
 from typer.core import TyperGroup
 
+from functions.shared import question_table
 from functions.shared.job import InvalidJobError, Job, JobStatus, check_job_id, check_job_type
+from functions.shared.question import Answer
+from jobctl.caller import caller
 from jobctl.client import DEFAULT_LIMIT, JobClient
 from jobctl.connection import LOCAL_STAGE, Connection
 from jobctl.directory import StageDirectory
 from jobctl.errors import (
+    AccessError,
     JobClientError,
     JobConflictError,
     NotDeployedError,
@@ -40,6 +44,7 @@ from jobctl.job_view import (
     live_view,
     print_job,
 )
+from jobctl.questions import Asked, Questions, check_comment
 from jobctl.times import duration, parse_run_at
 from jobctl.undelivered_alerts import redrive_alerts
 
@@ -79,7 +84,7 @@ class OneLineErrors(TyperGroup):
         sys.exit(code or 0)
 
 
-_HELP = """Submit a job, look at it, wait for it, start it again.
+_HELP = """Submit a job, look at it, wait for it, answer it, start it again.
 
 Exit codes:
 
@@ -101,6 +106,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+_DONE = {Answer.APPROVE: "approved", Answer.REJECT: "rejected"}
 
 # Wide enough for the longest id beside the longest type.
 _PIPE_WIDTH = 120
@@ -128,6 +135,11 @@ class Target:
     def client(self) -> JobClient:
         return JobClient.for_stage(self.stage, self.connection)
 
+    @cached_property
+    def questions(self) -> Questions | None:
+        name = self.directory.question_table_name
+        return None if name is None else Questions(self.connection.dynamodb, name)
+
     @property
     def place(self) -> Place:
         option = "--local" if self.is_local else f"--stage {self.stage}"
@@ -146,6 +158,13 @@ Timeout = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wait no longer than this.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Comment = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="The reason; everybody asked can see it.")
+]
+QuestionName = Annotated[
+    str | None,
+    typer.Option("--question", metavar="NAME", help="Which, where the job asks several."),
+]
 WithResult = Annotated[bool, typer.Option("--result", help="Show the result itself too.")]
 
 
@@ -226,7 +245,8 @@ def show(
     with _busy("reading the job") as tell:
         job = target.client.get(job_id)
         execution = _execution(target, job, tell)
-    _show(target, job, as_json=as_json, with_result=with_result, execution=execution)
+        asked = _asked(target, job)
+    _show(target, job, as_json=as_json, with_result=with_result, execution=execution, asked=asked)
 
 
 @app.command("list")
@@ -320,6 +340,32 @@ def stop(
         _say(f"watch it: {target.place.command('watch', job_id)}")
 
 
+@app.command()
+def approve(
+    context: typer.Context,
+    job_id: JobId,
+    comment: Comment = None,
+    question: QuestionName = None,
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
+) -> None:
+    """Say yes to what a job asks, whoever else was asked."""
+    _decide(_target(context, stage, local=local), job_id, Answer.APPROVE, question, comment)
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    job_id: JobId,
+    comment: Comment = None,
+    question: QuestionName = None,
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
+) -> None:
+    """Say no to what a job asks, whoever else was asked."""
+    _decide(_target(context, stage, local=local), job_id, Answer.REJECT, question, comment)
+
+
 @app.command("redrive-alerts")
 def redrive(
     context: typer.Context,
@@ -333,6 +379,24 @@ def redrive(
             target.connection, target.stage, lambda so_far: tell(f"{so_far} alerts brought back")
         )
     _say("no alert is waiting" if moved == 0 else f"brought back: {moved}; Slack hears of them now")
+
+
+def _decide(
+    target: Target, job_id: str, given: Answer, question: str | None, comment: str | None
+) -> None:
+    """Answer by the operator's own name."""
+    check_job_id(job_id)
+    check_comment(comment)
+    with _busy("answering"):
+        job = target.client.get(job_id)
+        if target.questions is None:
+            raise NotInThisStateError(f"nothing on stage {target.stage!r} asks people")
+        by = caller(target.connection.sts)
+        decided = target.questions.decide(
+            job, given, by=by, at=question_table.now(), name=question, comment=comment
+        )
+    _say(f"{_DONE[given]} {decided.ref.name} of {job_id} as {by}")
+    _say(f"watch it: {target.place.command('watch', job_id)}")
 
 
 def _follow(
@@ -383,6 +447,18 @@ def _execution(target: Target, job: Job, tell: Callable[[str], None]) -> Executi
     return ExecutionHistory(target.connection.lambda_, tell).read(job.execution_arn)
 
 
+def _asked(target: Target, job: Job) -> Asked | Unread | None:
+    """What the job asked people; None where it asked nothing, or nothing on the stage does."""
+    if job.execution_arn is None and not job.is_terminal:
+        return None
+    try:
+        questions = target.questions
+        asked = Asked() if questions is None else questions.of_job(job.job_id)
+    except AccessError:
+        return Unread("no right to read them; the operator policy of the callbacks grants it")
+    return asked if asked != Asked() else None
+
+
 def _show(
     target: Target,
     job: Job,
@@ -390,9 +466,10 @@ def _show(
     as_json: bool,
     with_result: bool,
     execution: Execution | Unread | None = None,
+    asked: Asked | Unread | None = None,
 ) -> None:
     if as_json:
-        text = job_as_json(job, with_result=with_result, execution=execution)
+        text = job_as_json(job, with_result=with_result, execution=execution, asked=asked)
         _out().print(text, soft_wrap=True, highlight=False)
         return
     print_job(
@@ -402,6 +479,7 @@ def _show(
         now=datetime.now(UTC),
         with_result=with_result,
         execution=execution,
+        asked=asked,
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import boto3
 from botocore.config import Config
@@ -33,6 +33,12 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=50,
 )
+
+
+class Sts(Protocol):
+    """The one thing that is asked of STS."""
+
+    def get_caller_identity(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,12 @@ class Connection:
     def sqs(self) -> "SQSClient":
         with _unusable_settings_as_ours():
             return self._session.client("sqs", **self._options)
+
+    @cached_property
+    def sts(self) -> Sts:
+        with _unusable_settings_as_ours():
+            sts: Sts = self._session.client("sts", **self._options)
+            return sts
 
     @property
     def place(self) -> str:

@@ -39,6 +39,11 @@ class StageDirectory:
         return self._find(names.payload_bucket_parameter(self.stage)) or self._absent()
 
     @cached_property
+    def question_table_name(self) -> str | None:
+        """None where the stage has nothing that asks people."""
+        return self._find(names.question_table_parameter(self.stage))
+
+    @cached_property
     def job_types(self) -> list[str]:
         """Every registered job type, by name."""
         root = names.job_types_path(self.stage)

@@ -31,6 +31,7 @@ class Status(StrEnum):
     RUNNING = "running"
     WAITING = "waits to be tried again"
     PAUSED = "paused"
+    ASKING = "waits for an answer"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     TIMED_OUT = "timed out"
@@ -54,7 +55,9 @@ _STATUS_AFTER = {
     "Stopped": Status.STOPPED,
     "Cancelled": Status.CANCELLED,
 }
-_OPEN = frozenset({Status.RUNNING, Status.WAITING, Status.PAUSED})
+_OPEN = frozenset({Status.RUNNING, Status.WAITING, Status.PAUSED, Status.ASKING})
+# How the SDK calls what somebody outside completes.
+CALLBACK = "callback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +286,8 @@ def _operation(growing: _Growing, look: _Look) -> Operation:
     elif not has_ended and look.is_over:
         # An execution that was stopped or timed out says nothing more about its operations.
         status = Status.UNFINISHED
+    elif status is Status.RUNNING and first.kind.lower() == CALLBACK:
+        status = Status.ASKING
     starts = sum(event.change == "Started" for event in events)
     return Operation(
         name=_shown(next((event.name for event in events if event.name), "")) or "unnamed",

@@ -9,13 +9,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from functions.shared.job import timestamp
-from jobctl.execution_tree import Execution, Omitted, Operation, Status, Unread
+from jobctl.execution_tree import CALLBACK, Execution, Omitted, Operation, Status, Unread
 from jobctl.times import duration
 
 _STYLE = {
     Status.RUNNING: "cyan",
     Status.WAITING: "yellow",
     Status.PAUSED: "yellow",
+    Status.ASKING: "yellow",
     Status.SUCCEEDED: "green",
     Status.FAILED: "bold red",
     Status.TIMED_OUT: "bold red",
@@ -24,6 +25,10 @@ _STYLE = {
     Status.UNFINISHED: "yellow",
     Status.UNKNOWN: "yellow",
 }
+# Nobody's answer in time is no failure: the workflow reminds, or ends with that outcome.
+_STYLE_OF_CALLBACK = {Status.SUCCEEDED: "green", Status.TIMED_OUT: "yellow"}
+# The code of `Callback.Heartbeat`.
+_NO_SIGN_OF_LIFE = "heartbeat"
 _GAP = "  "
 # Wider than any line can be: what reads a pipe wants an operation in one line.
 _PIPE_WIDTH = 500
@@ -82,12 +87,23 @@ def _line(operation: Operation, now: datetime) -> Text:
     line.append(f"{_GAP}{_what(operation)}", style="dim")
     if operation.attempts > 1:
         line.append(f"{_GAP}{operation.attempts} attempts")
-    if not operation.status.is_good:
+    if operation.kind == CALLBACK and operation.status in _STYLE_OF_CALLBACK:
+        line.append(f"{_GAP}{_answered(operation)}", style=_STYLE_OF_CALLBACK[operation.status])
+    elif not operation.status.is_good:
         error = f": {operation.error}" if operation.error else ""
         line.append(f"{_GAP}{operation.status}{error}", style=_STYLE[operation.status])
     if took := _took(operation, now):
         line.append(f"{_GAP}{took}", style="dim")
     return line
+
+
+def _answered(operation: Operation) -> str:
+    """How a callback ended."""
+    if operation.status.is_good:
+        return "answered"
+    if operation.error == _NO_SIGN_OF_LIFE:
+        return f"{operation.status}: no sign of life"
+    return operation.status
 
 
 def _took(operation: Operation, now: datetime) -> str | None:

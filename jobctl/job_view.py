@@ -6,7 +6,6 @@ What a producer sent may be private, so payloads appear as size and digest, neve
 import json
 import re
 import shlex
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,13 +19,16 @@ from rich.table import Table
 from rich.text import Text
 
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
+from functions.shared.question import Answer, Question
 from jobctl.contract import Operation, find
 from jobctl.execution_tree import Execution, Unread
 from jobctl.execution_view import execution_as_data, print_operations
+from jobctl.lines import LABEL_WIDTH, Line, print_lines
+from jobctl.question_view import asked_as_data, asked_lines, waits_text
+from jobctl.questions import Asked, waits_for
 from jobctl.times import age, between, both_clocks
 
 RUNBOOK = "docs/runbook.md"
-_LABEL_WIDTH = 11
 _MAX_KEYS_BYTES = 200
 _FIXED_WORD = re.compile(r"[a-z_]{1,32}")
 
@@ -68,15 +70,6 @@ class Place:
         return " ".join(("bin/jobctl", verb, name, *options, self.option))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A label and its text; *is_prose* may be broken into lines, an ARN may not."""
-
-    label: str
-    text: str
-    is_prose: bool = False
-
-
 def print_job(
     console: Console,
     job: Job,
@@ -85,36 +78,40 @@ def print_job(
     now: datetime,
     with_result: bool,
     execution: Execution | Unread | None = None,
+    asked: Asked | Unread | None = None,
 ) -> None:
-    """Everything about one job, with the tree of *execution* where it was looked up."""
-    _print_lines(console, job, job_lines(job, place=place, now=now, with_result=with_result))
+    """Everything about one job, with *execution* and what it *asked* where they were looked up."""
+    waiting = waits_for(job, asked.questions) if isinstance(asked, Asked) else []
+    lines = job_lines(job, place=place, now=now, with_result=with_result, waiting=waiting)
+    print_lines(console, lines)
+    if asked is not None:
+        print_lines(console, asked_lines(asked, waiting, now))
     match execution:
         case Execution():
-            print_operations(console, execution, now, f"{'operations':<{_LABEL_WIDTH}}")
+            print_operations(console, execution, now, f"{'operations':<{LABEL_WIDTH}}")
         case Unread(reason):
-            _print_lines(console, job, [Line("operations", reason, is_prose=True)])
-    _print_lines(console, job, (Line("next", command) for command in _next_commands(job, place)))
+            print_lines(console, [Line("operations", reason, is_prose=True)])
+    commands = [*_answer_commands(job, waiting, place), *_next_commands(job, place)]
+    print_lines(console, (Line("next", command) for command in commands))
 
 
-def _print_lines(console: Console, job: Job, lines: Iterable[Line]) -> None:
-    for line in lines:
-        width = max(console.width - _LABEL_WIDTH, 20)
-        parts = textwrap.wrap(line.text, width) if line.is_prose else [line.text]
-        for number, part in enumerate(parts or [""]):
-            label = line.label if number == 0 else ""
-            text = Text(f"{label:<{_LABEL_WIDTH}}", style="dim")
-            text.append(part, style=_STYLE[job.status] if line.label == "status" else "default")
-            # A terminal wraps a long ARN so that it can still be copied whole.
-            console.print(text, soft_wrap=True)
-
-
-def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> Iterable[Line]:
+def job_lines(
+    job: Job,
+    *,
+    place: Place,
+    now: datetime,
+    with_result: bool,
+    waiting: Sequence[Question] = (),
+) -> Iterable[Line]:
     """What the row tells, in the order of `show`."""
     yield Line("job", job.job_id)
     yield Line("type", job.job_type)
     outcome = _outcome(job.result)
     ended_as = f" ({outcome})" if outcome else ""
-    yield Line("status", f"{job.status}{ended_as}, attempt {job.attempt}")
+    status = f"{job.status}{ended_as}, attempt {job.attempt}"
+    yield Line("status", status, style=_STYLE[job.status])
+    for question in waiting:
+        yield Line("waits", waits_text(question, now), is_prose=True)
     if job.progress is not None and not job.is_terminal:
         yield Line("progress", progress_text(job.progress))
     yield from _time_lines(job, now)
@@ -129,8 +126,7 @@ def job_lines(job: Job, *, place: Place, now: datetime, with_result: bool) -> It
             yield Line("meaning", f"{entry.meaning} {entry.advice}", is_prose=True)
         for undone in job.error.undone:
             yield Line("undone", undone, is_prose=True)
-    if job.result is not None:
-        yield from _result_lines(job.result, with_result=with_result)
+    yield from _result_lines(job.result, with_result=with_result)
     yield Line("payload", _payload_text(job))
     if job.execution_arn is not None:
         yield Line("execution", job.execution_arn)
@@ -154,7 +150,9 @@ def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
         yield Line("finished", f"{both_clocks(job.finished_at)}{after}")
 
 
-def _result_lines(result: str, *, with_result: bool) -> Iterable[Line]:
+def _result_lines(result: str | None, *, with_result: bool) -> Iterable[Line]:
+    if result is None:
+        return
     if with_result:
         yield Line("result", result)
         return
@@ -209,6 +207,15 @@ def _next_commands(job: Job, place: Place) -> Iterable[str]:
         yield place.command("stop", job.job_id)
 
 
+def _answer_commands(job: Job, waiting: Sequence[Question], place: Place) -> Iterable[str]:
+    """How an operator answers what the job waits for, where an operator can."""
+    for question in waiting:
+        chosen = ("--question", question.ref.name) if len(waiting) > 1 else ()
+        for answer in (Answer.APPROVE, Answer.REJECT):
+            if answer in question.answers:
+                yield place.command(answer.value, job.job_id, *chosen)
+
+
 def console_link(execution_arn: str) -> str | None:
     """The function's page in AWS's console, whose tab *Durable executions* lists the execution.
 
@@ -229,10 +236,16 @@ def progress_text(progress: Progress) -> str:
     return f"{progress.done}{total}{note}"
 
 
-def job_as_json(job: Job, *, with_result: bool, execution: Execution | Unread | None = None) -> str:
+def job_as_json(
+    job: Job,
+    *,
+    with_result: bool,
+    execution: Execution | Unread | None = None,
+    asked: Asked | Unread | None = None,
+) -> str:
     """The row for a program: complete, but with the payload as size and digest.
 
-    The tree of *execution* comes besides, where it was looked up.
+    The tree of *execution*, and what it *asked*, come besides, where they were looked up.
     """
     shown: dict[str, Any] = {
         name: value for name, value in asdict(job).items() if value is not None
@@ -241,6 +254,8 @@ def job_as_json(job: Job, *, with_result: bool, execution: Execution | Unread | 
         text = shown.pop(name, None)
         if text is not None:
             shown[name] = {"bytes": len(text.encode()), "sha256": _digest(text)}
+    if asked is not None:
+        shown |= asked_as_data(asked)
     if execution is not None:
         shown["execution"] = execution_as_data(execution)
     return json.dumps(shown, indent=2, ensure_ascii=False)
