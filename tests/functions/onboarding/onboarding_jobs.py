@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from tests.functions.callback_clock import CallbackClock, Move, Played, answers,
 from tests.functions.executions import Ended
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.onboarding.registrations import any_payload
-from tests.functions.question_items import KeyedTable
+from tests.functions.question_items import ASKED_AT, KeyedTable
 
 JOB = "onboarding-1"
 JOB_TYPE = "user-onboarding"
@@ -120,17 +120,27 @@ class PostOffice:
 
 
 class PatientLedger(MailLedger):
-    """Each time it is in doubt, time passes until the next try."""
+    """Its time goes on from one attempt to the next, and whenever it is in doubt."""
 
     def __init__(self, *args: Any, clock: CallbackClock, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, now=clock.now)
+        super().__init__(*args, **kwargs, now=self._later)
         self._clock = clock
+        self.start_over()
+
+    def start_over(self) -> None:
+        self.waited = timedelta()
+        self._latest = ASKED_AT
+
+    def _later(self) -> datetime:
+        self._latest = max(self._latest, self._clock.now())
+        return self._latest + self.waited
 
     def send_once(self, job_id: str, name: str, mail: Mail, tags: Mapping[str, str]) -> str:
         try:
             return super().send_once(job_id, name, mail, tags)
         except MailInDoubtError:
-            self._clock.jump(self._clock.now() + DOUBT / 2)
+            # The pause before the next try.
+            self.waited += DOUBT / 2
             raise
 
 
@@ -221,11 +231,18 @@ class OnboardingJobs:
         [mail] = self.post_office.sent
         return mail
 
+    def recover(self) -> None:
+        """Let no service fail any more."""
+        for service in (self.accounts, self.profiles, self.asked):
+            service.outcomes.clear()
+
     def start_over(self) -> None:
         """Back to where nothing was submitted yet."""
+        self.recover()
         self.rows.clear()
         self.question_items.clear()
         self.account_items.clear()
         self.post_office.sent.clear()
         self.post_office.tags.clear()
+        self.ledger.start_over()
         self.forget_calls()
