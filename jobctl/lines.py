@@ -12,12 +12,16 @@ _NARROWEST_TEXT = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A label and its text; *is_prose* may be broken into lines, an ARN may not."""
+    """A label and its text; *is_prose* may be broken into lines, an ARN may not.
+
+    *hang* stands before each of those lines but the first.
+    """
 
     label: str
     text: str
     is_prose: bool = False
     style: str = "default"
+    hang: str = ""
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
@@ -26,9 +30,10 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
         parts = [line.text]
         if line.is_prose:
             # By the cells of a terminal: a Japanese letter takes two of them.
-            wrapped = Text(" ".join(line.text.split())).wrap(console, width)
-            parts = [part.plain.rstrip() for part in wrapped]
-        for number, part in enumerate(parts or [""]):
+            wrapped = Text(" ".join(line.text.split())).wrap(console, width - len(line.hang))
+            first, *rest = [part.plain.rstrip() for part in wrapped] or [""]
+            parts = [first, *(f"{line.hang}{part}" for part in rest)]
+        for number, part in enumerate(parts):
             label = line.label if number == 0 else ""
             text = Text(f"{label:<{LABEL_WIDTH}}", style="dim")
             text.append(part, style=line.style)

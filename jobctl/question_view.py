@@ -48,15 +48,17 @@ def asked_lines(
     for question in asked.questions:
         yield from _question_lines(question, question in waiting, now)
     for number, mail in enumerate(asked.mails):
-        yield Line("" if number else "mails", _mail_text(mail), is_prose=True)
+        yield _item("mails", number, _mail_text(mail))
 
 
 def _question_lines(question: Question, is_awaited: bool, now: datetime) -> Iterable[Line]:  # noqa: FBT001  # a fact of the question, passed on
     status = question.status.value
     if question.status is QuestionStatus.OPEN and not is_awaited:
         status = "open, but the job waits for it no more"
-    name = f"{plain(question.ref.name)} ({question.kind}), attempt {question.ref.attempt}"
-    yield Line("question", f"{name}: {status}", style=_STYLE[question.status])
+    name = plain(question.ref.name)
+    kind = "" if name == question.kind else f" ({question.kind})"
+    text = f"{name}{kind}, attempt {question.ref.attempt}: {status}"
+    yield Line("question", text, style=_STYLE[question.status])
     yield Line("", plain(question.title), is_prose=True)
     for label, value in question.facts:
         yield Line("", f"{plain(label)}: {plain(value)}", is_prose=True)
@@ -67,17 +69,24 @@ def _question_lines(question: Question, is_awaited: bool, now: datetime) -> Iter
         yield Line("heartbeat", _clock(question.heartbeat_at))
     yield Line("until", _until(question, now).removeprefix("until "))
     for number, person in enumerate(question.people):
-        yield Line("" if number else "people", _person_text(person, question), is_prose=True)
+        yield _item("people", number, _person_text(person, question))
         if person.vote is not None:
             yield from _comment_lines(person.vote.act)
     decision = question.decision
     if decision is not None:
-        yield Line("decision", f"{decision.answer} {_act_text(decision.act)}", is_prose=True)
-        if decision.act.via is Via.MAIL_SERVICE or not any(each.vote for each in question.people):
+        yield _item("decision", 0, f"{decision.answer} {_act_text(decision.act)}")
+        votes = (person.vote for person in question.people)
+        # A voter's comment stands with the vote.
+        if not any(vote and vote.act == decision.act for vote in votes):
             yield from _comment_lines(decision.act)
     for number, trace in enumerate(question.traces):
-        yield Line("" if number else "traces", _trace_text(trace, question), is_prose=True)
+        yield _item("traces", number, _trace_text(trace, question))
         yield from _comment_lines(trace.act)
+
+
+def _item(label: str, number: int, text: str) -> Line:
+    """One of several below a label."""
+    return Line("" if number else label, text, is_prose=True, hang="  ")
 
 
 def _rule(question: Question) -> str:
@@ -135,25 +144,25 @@ def _act_text(act: Act, but: str | None = None) -> str:
     by = "" if act.by in {"", but} else f"by {plain(act.by)}, "
     source = "" if act.source is None else f" from {plain(act.source)}"
     way = f"by {act.via}" if act.via in {Via.LINK, Via.JOBCTL} else f"by the {act.via}"
-    return f"{by}{_clock(act.at)} {way}{source}"
+    return f"{by}{timestamp(act.at)} {way}{source}"
 
 
 def _comment_lines(act: Act) -> Iterable[Line]:
     """A comment as it was written, line by line."""
     for text in (act.comment or "").splitlines():
-        yield Line("", f"| {plain(text)}", is_prose=True)
+        yield Line("", f"| {plain(text)}", is_prose=True, hang="| ")
 
 
 def _mail_text(mail: MailRecord) -> str:
     if mail.failed is not None:
-        return f"{plain(mail.name)}: not sent, {_clock(mail.at)}: {plain(mail.failed)}"
+        return f"{plain(mail.name)}: not sent, {timestamp(mail.at)}: {plain(mail.failed)}"
     if mail.sent_at is None:
-        return f"{plain(mail.name)}: may be on its way since {_clock(mail.at)}"
+        return f"{plain(mail.name)}: may be on its way since {timestamp(mail.at)}"
     fate = ""
     if mail.fate is not None:
         word = mail.fate.value.replace("_", " ")
-        fate = f"; {word} {_clock(mail.fate_at)}" if mail.fate_at else f"; {word}"
-    return f"{plain(mail.name)}: sent {_clock(mail.sent_at)}{fate}"
+        fate = f"; {word} {timestamp(mail.fate_at)}" if mail.fate_at else f"; {word}"
+    return f"{plain(mail.name)}: sent {timestamp(mail.sent_at)}{fate}"
 
 
 def _clock(moment: datetime) -> str:
