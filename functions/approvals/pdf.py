@@ -85,7 +85,8 @@ def _judging() -> Iterator[None]:
     except DocumentUnfitError:
         raise
     except Exception as error:
-        # A hostile file can raise nearly anything out of pypdf, not its own errors only.
+        # A hostile file can raise nearly anything out of pypdf, not its own errors only; and what
+        # they say may quote the document.
         raise DocumentUnfitError(
             f"the document cannot be read as PDF: {type(error).__name__}"
         ) from None

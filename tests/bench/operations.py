@@ -16,9 +16,15 @@ from aws_durable_execution_sdk_python.lambda_service import (
 from moto import mock_aws
 
 # The import of the runner without its idle time, and of the environment that functions need.
-import tests.conftest  # noqa: F401  # see above
+import tests.conftest
+import tests.functions.conftest
+from functions.approvals import document_steps
+from functions.shared import asking
+from functions.shared.question import Answer
 from tests.bench.figure import Figure
-from tests.functions.conftest import JOB_TABLE
+from tests.functions.approvals.approval_jobs import ApprovalJobs
+from tests.functions.approvals.library import Library
+from tests.functions.callback_clock import answers, hours
 from tests.functions.executions import Ended, Handler, execute
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.orders.order_jobs import (
@@ -29,9 +35,11 @@ from tests.functions.orders.order_jobs import (
     Workflow,
 )
 from tests.functions.orders.shop import Shop
+from tests.functions.question_items import KeyedTable
 
 MAX_SEND_EMAIL = 4
 MAX_ORDER_TRANSACTION = 7
+MAX_APPROVAL_WITH_REMINDER = 10
 
 
 class AnySender:
@@ -100,6 +108,19 @@ def _send_email(rows: Rows) -> int:
         return _count(execute(send_email.handler, start))
 
 
+def _approval(rows: Rows) -> int:
+    """By one reviewer, who answers after the reminder."""
+    with pytest.MonkeyPatch.context() as patch:
+        rows.clear()
+        jobs = ApprovalJobs.open(
+            Library.create(boto3.client("s3"), document_steps.settings.document_bucket_name),
+            rows,
+            KeyedTable.create(rows.client, asking.settings.question_table_name),
+            patch,
+        )
+        return _count(jobs.run(answers("p1", Answer.APPROVE, after=hours(13))).ended)
+
+
 def _order(workflow: Workflow, rows: Rows, shop: Shop) -> tuple[int, int]:
     """The operations of the job's execution, and of those that it started in turn."""
     children: dict[str, set[str]] = {}
@@ -119,12 +140,13 @@ def _order(workflow: Workflow, rows: Rows, shop: Shop) -> tuple[int, int]:
 def operation_figures() -> Iterator[Figure]:
     """Exact counts, without retries and without `run_at`."""
     with mock_aws():
-        rows = Rows.create(boto3.client("dynamodb"), JOB_TABLE)
+        rows = Rows.create(boto3.client("dynamodb"), tests.functions.conftest.JOB_TABLE)
         shop = Shop.open()
         send_email = _send_email(rows)
         transaction, _ = _order(TRANSACTION, rows, shop)
         processing, _ = _order(PROCESSING, rows, shop)
         orchestration, children = _order(ORCHESTRATION, rows, shop)
+        approval = _approval(rows)
     yield _figure("send-email", send_email, goal=MAX_SEND_EMAIL)
     yield _figure("order-transaction", transaction, goal=MAX_ORDER_TRANSACTION)
     yield _figure("order-processing", processing)
@@ -132,6 +154,12 @@ def operation_figures() -> Iterator[Figure]:
         "order-orchestration",
         orchestration + children,
         note=f"{orchestration} of its own, {children} of its durable children",
+    )
+    yield _figure(
+        "document-approval",
+        approval,
+        goal=MAX_APPROVAL_WITH_REMINDER,
+        note="one reviewer, who answers after the reminder",
     )
 
 

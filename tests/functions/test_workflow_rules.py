@@ -125,6 +125,7 @@ def test_the_workflows_are_found() -> None:
     assert {"order_transaction", "order_processing", "order_orchestration"} <= {
         path.stem for path in WORKFLOWS
     }
+    assert {"asking", "document_approval", "document_steps"} <= {path.stem for path in WORKFLOWS}
 
 
 def test_functions_that_pass_a_name_on_are_found() -> None:
