@@ -162,7 +162,8 @@ class CallbacksStack(Stack):
                 **self.mails.environment(),
             },
         )
-        self.questions.grant(inviter.role, *_USE_QUESTIONS, *_KEEP_LEDGER)
+        # A query finds the mails that a job's people have had.
+        self.questions.grant(inviter.role, *_USE_QUESTIONS, *_KEEP_LEDGER, "dynamodb:Query")
         self._link_keys.grant_sign(inviter.role)
         # No link is signed by a new key before the page knows that key.
         inviter.alias.node.add_dependency(self.answer_page.alias)

@@ -16,7 +16,7 @@ from functions.onboarding.account_table import AccountTable
 from functions.onboarding.profile_table import ProfileTable
 from functions.onboarding.registration import MAX_VERIFY_MINUTES, Registration
 from functions.shared.mail import Mail
-from functions.shared.mail_ledger import MailLedger
+from functions.shared.mail_ledger import MailLedger, MailRecords
 from functions.shared.question import (
     ANY_ONE,
     Kind,
@@ -303,6 +303,12 @@ def test_mails_go_out_once_with_exactly_the_rights_of_the_ledger(watched: Watche
         ledger.send_once("any-job", "welcome", mail, {})
 
     assert watched.used == KEEP_LEDGER
+
+
+def test_the_mails_of_a_job_are_found_by_a_query(watched: Watched) -> None:
+    MailRecords(watched.dynamodb, "QuestionsTable").of_job("any-job")
+
+    assert watched.used == {("dynamodb:Query", "Callbacks:QuestionsTable")}
 
 
 def test_accounts_are_kept_with_exactly_the_rights_of_onboarding(watched: Watched) -> None:

@@ -119,6 +119,8 @@ def keys_for(template: StackTemplate, role: str, action: str) -> set[str]:
             | READ_STREAM
             | SEND_DEAD_LETTERS
             | {
+                # The mails that a job's people have had.
+                ("dynamodb:Query", "QuestionsTable"),
                 ("kms:GenerateMac", "LinkKeysGeneration1"),
                 ("sns:Publish", "Alerts:RequestsTopic"),
             },

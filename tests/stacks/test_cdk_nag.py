@@ -24,16 +24,22 @@ ORDER_SERVICES = (
     "Orders-prod/ProcessPayment",
     "Orders-prod/CreateShipment",
 )
+ASKING_JOBS = ("Approvals-prod/DocumentApproval", "Onboarding-prod/UserOnboarding")
 PUBLISHERS = (
     "Jobs-prod/Dispatcher",
     "Jobs-prod/Recorder",
     "Jobs-prod/Watchdog",
     "Jobs-prod/SendEmail",
+    "Callbacks-prod/Inviter",
+    "Callbacks-prod/Resumer",
+    "Callbacks-prod/MailFeedback",
     *ORDER_JOBS,
+    *ASKING_JOBS,
 )
 FUNCTIONS = (
     "Alerts-prod/SlackNotifier",
     *PUBLISHERS,
+    "Callbacks-prod/AnswerPage",
     *ORDER_SERVICES,
     "Orders-prod/ExpireReservations",
 )
@@ -44,6 +50,8 @@ DURABLE = {
     "Orders-prod/OrderOrchestration": "OrderOrchestrationFunctionFB97B880",
     "Orders-prod/ProcessPayment": "ProcessPaymentFunctionC2E47680",
     "Orders-prod/CreateShipment": "CreateShipmentFunction3C8B03EF",
+    "Approvals-prod/DocumentApproval": "DocumentApprovalFunction9668AA63",
+    "Onboarding-prod/UserOnboarding": "UserOnboardingFunction0321652D",
 }
 INVOKED = (
     "ValidateCustomerFunction4DB1369C",
@@ -118,8 +126,21 @@ ACKNOWLEDGED = (
     Acknowledged(
         "AwsSolutions-IAM5[Resource::"
         "Jobs-prod:ExportsOutputFnGetAttPayloadsBucket1715615AArnE0969AA1/payloads/*]",
-        ORDER_JOBS,
+        (*ORDER_JOBS, *ASKING_JOBS),
         "The same, seen from another stack.",
+    ),
+    *(
+        Acknowledged(
+            f"AwsSolutions-IAM5[Resource::<DocumentsBucket089EA665.Arn>/{folder}/*]",
+            ("Approvals-prod/DocumentApproval", "Approvals-prod/ProducerPolicy"),
+            "Producers name their documents as they like, below a folder of each fate.",
+        )
+        for folder in ("incoming", "final", "archive")
+    ),
+    Acknowledged(
+        "AwsSolutions-APIG4",
+        ("Callbacks-prod/Answers",),
+        "The signed link is the authorization: whoever is asked has no account with us.",
     ),
     Acknowledged(
         "AwsSolutions-L1",
@@ -133,7 +154,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-S1",
-        ("Jobs-prod/Payloads",),
+        ("Jobs-prod/Payloads", "Approvals-prod/Documents"),
         "Access is seen in CloudTrail's data events; a bucket of logs would need its own upkeep.",
     ),
     Acknowledged(
@@ -142,15 +163,30 @@ ACKNOWLEDGED = (
         "An e-mail cannot be redriven, and what it tells of stays on in the alarm's state.",
     ),
     Acknowledged(
+        "Serverless-SNSRedrivePolicy",
+        ("Callbacks-prod/MailFeedback",),
+        "SNS tries Lambda for 23 days, an alarm watches it, and a lost event only costs time.",
+    ),
+    Acknowledged(
         "Serverless-SQSRedrivePolicy",
         ("Alerts-prod/AlertQueue/DeadLetters",),
         "It is the dead-letter queue; an alarm watches it.",
     ),
     Acknowledged(
         "Serverless-LambdaDLQ",
-        ("Alerts-prod/SlackNotifier", "Jobs-prod/Dispatcher"),
+        (
+            "Alerts-prod/SlackNotifier",
+            "Jobs-prod/Dispatcher",
+            "Callbacks-prod/Inviter",
+            "Callbacks-prod/Resumer",
+        ),
         "Invoked by their mappings only, never asynchronously: the queue and the stream keep the"
         " messages.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
+        ("Callbacks-prod/AnswerPage",),
+        "Invoked by a person who waits for the page, never asynchronously.",
     ),
     Acknowledged(
         "Serverless-LambdaDLQ",
@@ -169,12 +205,12 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaAsyncFailureDestination",
-        ("Jobs-prod/SendEmail", *ORDER_JOBS),
+        ("Jobs-prod/SendEmail", *ORDER_JOBS, *ASKING_JOBS),
         "Durable functions support dead letters and no destinations.",
     ),
     Acknowledged(
         "Serverless-EventBusDLQ",
-        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule", *ORDER_JOBS),
+        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule", *ORDER_JOBS, *ASKING_JOBS),
         "An alarm watches failed deliveries, and the watchdog's next run makes up for a lost one.",
     ),
     Acknowledged(
