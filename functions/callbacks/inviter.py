@@ -15,6 +15,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
+from functions.callbacks.channel_marks import ChannelMarks
 from functions.callbacks.invitations import (
     DueMail,
     Event,
@@ -88,6 +89,7 @@ _ses = boto3.client(
     config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
 )
 questions = QuestionTable(_dynamodb, settings.question_table_name)
+channel_marks = ChannelMarks(_dynamodb, settings.question_table_name)
 mail_records = MailRecords(_dynamodb, settings.question_table_name)
 ledger = MailLedger(
     _dynamodb,
@@ -127,10 +129,11 @@ def tell(change: QuestionChange) -> None:
 
 
 def tell_channel(event: Event, question: Question) -> None:
-    if not is_still_news(event, question):
+    if not is_still_news(event, question) or channel_marks.is_told(question.ref, event):
         return
     url = links.url(question, CHANNEL) if answers_in_channel(question) else None
     sns.publish(TopicArn=settings.request_topic_arn, Message=request_message(event, question, url))
+    channel_marks.mark_told(question.ref, event, now())
     logger.info("channel told", extra={**_about(question), "event": event.value})
 
 

@@ -1,0 +1,45 @@
+"""What the channel was told of a question, beside the question itself.
+
+The alerts remove what is told twice; the mark spares them the same message with every retry of a
+batch, which SES may cause for hours. `pk` is `JOB#<job id>`, `sk` is
+`CHANNEL#<attempt>#<question>#<event>`.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from functions.callbacks.invitations import Event
+from functions.shared import names
+from functions.shared.question import QuestionRef
+from functions.shared.question_table import KEPT_AFTER_END
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class ChannelMarks:
+    """Marks in the question table."""
+
+    def __init__(self, client: "DynamoDBClient", table_name: str) -> None:
+        self._client = client
+        self._table_name = table_name
+
+    def is_told(self, ref: QuestionRef, event: Event) -> bool:
+        answer = self._client.get_item(
+            TableName=self._table_name, Key=_key(ref, event), ConsistentRead=True
+        )
+        return "Item" in answer
+
+    def mark_told(self, ref: QuestionRef, event: Event, at: datetime) -> None:
+        forgotten_at = int((at + KEPT_AFTER_END).timestamp())
+        self._client.put_item(
+            TableName=self._table_name,
+            Item={**_key(ref, event), "expires_at": {"N": str(forgotten_at)}},
+        )
+
+
+def _key(ref: QuestionRef, event: Event) -> dict[str, Any]:
+    return {
+        names.ITEM_KEY: {"S": f"JOB#{ref.job_id}"},
+        names.ITEM_SORT_KEY: {"S": f"CHANNEL#{ref.attempt:06d}#{ref.name}#{event.value}"},
+    }
