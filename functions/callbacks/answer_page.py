@@ -31,7 +31,7 @@ from functions.callbacks.link_signer import KmsLinkSigner, link_keys
 from functions.callbacks.link_token import LinkClaims
 from functions.callbacks.links import Links, NotALinkError, TamperedLinkError
 from functions.callbacks.page import Page, message_page, offered_answers, question_page
-from functions.callbacks.page_html import headers, render
+from functions.callbacks.page_html import NEITHER_KEPT_NOR_TOLD, headers, render
 from functions.callbacks.page_request import PageRequest
 from functions.callbacks.page_state import (
     State,
@@ -107,7 +107,7 @@ class Reply:
         if self.page is None:
             return {
                 "statusCode": HTTPStatus.SEE_OTHER.value,
-                "headers": {"location": self.location, "cache-control": "no-store"},
+                "headers": {"location": self.location, **NEITHER_KEPT_NOR_TOLD},
             }
         return {
             "statusCode": self.page.status.value,
@@ -198,8 +198,8 @@ def take_answer(request: PageRequest, claims: LinkClaims, at: datetime) -> Reply
     if reception is Reception.ACCEPTED:
         # Relative, so that it is the same address behind whatever name it was reached by.
         return Reply(location=request.token, about=about)
-    state = state_of_refusal(reception, claims.person)
-    return Reply(question_page(question, claims, state, request.language, at), about=about)
+    page = question_page(question, claims, state_of_refusal(reception), request.language, at)
+    return Reply(page, about=about)
 
 
 def refuse_link(

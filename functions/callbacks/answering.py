@@ -43,10 +43,7 @@ def _apply(question: Question, person: str, form: Form, act: Act) -> tuple[Quest
     if form.choice == DELEGATE:
         return delegate(question, person, form.delegate_to, act)
     if form.choice == HEARTBEAT:
-        changed, reception = beat(question, person, act)
-        if reception is not Reception.ACCEPTED:
-            changed = trace(question, reception, person, act, HEARTBEAT)
-        return changed, reception
+        return beat(question, person, act)
     return answer(question, person, Answer(form.choice), act)
 
 

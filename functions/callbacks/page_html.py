@@ -37,15 +37,19 @@ def _style_hash() -> str:
     return base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
+# The address is the right to answer: it goes into no cache and to no other site.
+NEITHER_KEPT_NOR_TOLD: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+}
 HEADERS: Mapping[str, str] = {
+    **NEITHER_KEPT_NOR_TOLD,
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": (
         f"default-src 'none'; style-src 'sha256-{_style_hash()}'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'"
     ),
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "strict-transport-security": "max-age=63072000",
     "vary": "Accept-Language",
     "x-content-type-options": "nosniff",
     "x-robots-tag": "noindex, nofollow, noarchive",

@@ -78,10 +78,8 @@ def state_of_look(question: Question, person_id: str, now: datetime, *, is_waiti
     return State.OPEN
 
 
-def state_of_refusal(reception: Reception, person_id: str) -> State:
+def state_of_refusal(reception: Reception) -> State:
     """How it is told that an attempt did not count."""
-    if reception is Reception.SECOND and person_id == CHANNEL:
-        return State.DECIDED_BEFORE
     return _OF_REFUSAL[reception]
 
 
