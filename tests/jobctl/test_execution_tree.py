@@ -224,3 +224,38 @@ def test_a_map_of_a_thousand_items_takes_a_few_lines() -> None:
     assert isinstance(mails, Operation)
     assert mails.kind == "map"
     assert len(mails.operations) == 9
+
+
+def test_a_callback_says_whether_it_waits_was_answered_or_ran_out() -> None:
+    story = Story().happens("ExecutionStarted", "job-1-1").step("claim")
+    story.happens("CallbackStarted", "answer", SubType="Callback")
+    story.happens("CallbackTimedOut", "answer", details=error("Callback.Timeout"))
+    story.happens("CallbackStarted", "answer-after-reminder", SubType="Callback")
+
+    waiting = drawn(tree_of(story))
+    told = {"Result": {"Payload": CANARY}}
+    answered = drawn(
+        tree_of(story.happens("CallbackSucceeded", "answer-after-reminder", details=told))
+    )
+
+    assert waiting[2:] == [
+        "├── answer  callback  timed out  1.0 s",
+        "└── answer-after-reminder  callback  waits for an answer  55.0 s",
+    ]
+    assert answered[3] == "└── answer-after-reminder  callback  answered  1.0 s"
+
+
+def test_a_callback_that_missed_a_sign_of_life_says_so() -> None:
+    story = Story().happens("ExecutionStarted", "job-1-1")
+    story.happens("CallbackStarted", "answer", SubType="Callback")
+    story.happens("CallbackTimedOut", "answer", details=error("Callback.Heartbeat"))
+
+    assert drawn(tree_of(story))[1] == "└── answer  callback  timed out: no sign of life  1.0 s"
+
+
+def test_a_callback_of_a_stopped_execution_waits_for_nothing() -> None:
+    story = Story().happens("ExecutionStarted", "job-1-1")
+    story.happens("CallbackStarted", "answer", SubType="Callback")
+    story.happens("ExecutionStopped", "job-1-1")
+
+    assert drawn(tree_of(story))[1] == "└── answer  callback  not finished"
