@@ -19,6 +19,7 @@ from moto import mock_aws
 import tests.conftest
 import tests.functions.conftest
 from functions.approvals import document_steps
+from functions.onboarding import account_service
 from functions.shared import asking
 from functions.shared.question import Answer
 from tests.bench.figure import Figure
@@ -27,6 +28,7 @@ from tests.functions.approvals.library import Library
 from tests.functions.callback_clock import answers, hours
 from tests.functions.executions import Ended, Handler, execute
 from tests.functions.job_table_rows import Rows, any_job
+from tests.functions.onboarding.onboarding_jobs import OnboardingJobs, all_operations
 from tests.functions.orders.order_jobs import (
     ORCHESTRATION,
     PROCESSING,
@@ -40,6 +42,7 @@ from tests.functions.question_items import KeyedTable
 MAX_SEND_EMAIL = 4
 MAX_ORDER_TRANSACTION = 7
 MAX_APPROVAL_WITH_REMINDER = 10
+MAX_ONBOARDING_WITH_REMINDER = 15
 
 
 class AnySender:
@@ -108,17 +111,30 @@ def _send_email(rows: Rows) -> int:
         return _count(execute(send_email.handler, start))
 
 
-def _approval(rows: Rows) -> int:
+def _approval(rows: Rows, questions: KeyedTable) -> int:
     """By one reviewer, who answers after the reminder."""
     with pytest.MonkeyPatch.context() as patch:
         rows.clear()
         jobs = ApprovalJobs.open(
             Library.create(boto3.client("s3"), document_steps.settings.document_bucket_name),
             rows,
-            KeyedTable.create(rows.client, asking.settings.question_table_name),
+            questions,
             patch,
         )
         return _count(jobs.run(answers("p1", Answer.APPROVE, after=hours(13))).ended)
+
+
+def _onboarding(rows: Rows, questions: KeyedTable) -> int:
+    """Of somebody who verifies the address after the reminder."""
+    with pytest.MonkeyPatch.context() as patch:
+        rows.clear()
+        questions.clear()
+        accounts = KeyedTable.create(rows.client, account_service.settings.table_name)
+        jobs = OnboardingJobs(rows, questions, accounts, patch)
+        ended = jobs.run(answers("p1", Answer.VERIFY, after=hours(30)))
+        if not ended.succeeded:
+            raise RuntimeError(f"the job to be measured ended with {ended.error_type}")
+        return 1 + len(all_operations(ended))
 
 
 def _order(workflow: Workflow, rows: Rows, shop: Shop) -> tuple[int, int]:
@@ -146,7 +162,9 @@ def operation_figures() -> Iterator[Figure]:
         transaction, _ = _order(TRANSACTION, rows, shop)
         processing, _ = _order(PROCESSING, rows, shop)
         orchestration, children = _order(ORCHESTRATION, rows, shop)
-        approval = _approval(rows)
+        questions = KeyedTable.create(rows.client, asking.settings.question_table_name)
+        approval = _approval(rows, questions)
+        onboarding = _onboarding(rows, questions)
     yield _figure("send-email", send_email, goal=MAX_SEND_EMAIL)
     yield _figure("order-transaction", transaction, goal=MAX_ORDER_TRANSACTION)
     yield _figure("order-processing", processing)
@@ -160,6 +178,12 @@ def operation_figures() -> Iterator[Figure]:
         approval,
         goal=MAX_APPROVAL_WITH_REMINDER,
         note="one reviewer, who answers after the reminder",
+    )
+    yield _figure(
+        "user-onboarding",
+        onboarding,
+        goal=MAX_ONBOARDING_WITH_REMINDER,
+        note="verified after the reminder; four of them set up the profile side by side",
     )
 
 
