@@ -5,8 +5,8 @@ from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from functions.callbacks.page_request import PageRequest
-from functions.callbacks.plain_text import lines, one_line
 from functions.shared.mail import is_address
+from functions.shared.plain_text import lines, one_line
 from functions.shared.question import CHANNEL, MAX_COMMENT_LENGTH, Answer, Kind, Question
 
 MAX_FORM_BYTES = 16 * 1024

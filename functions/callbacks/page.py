@@ -16,7 +16,7 @@ from functions.callbacks.link_token import LinkClaims
 from functions.callbacks.links import answers_of
 from functions.callbacks.page_state import STATUS, State, state_of_problem
 from functions.callbacks.page_words import WORDS, Words
-from functions.callbacks.plain_text import lines, one_line
+from functions.shared.plain_text import lines, one_line
 from functions.shared.question import (
     CHANNEL,
     MAX_COMMENT_LENGTH,

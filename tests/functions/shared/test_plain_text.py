@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.callbacks.plain_text import lines, one_line
+from functions.shared.plain_text import lines, one_line
 
 
 @pytest.mark.parametrize(
