@@ -7,8 +7,8 @@ from typing import Self
 
 from functions.orders.customer_table import CustomerTable
 from functions.orders.customers import Customers
-from functions.orders.dynamodb_client import client
 from functions.shared import names
+from functions.shared.dynamodb_client import client
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.orders.dynamodb_client import client
 from functions.orders.inventory_service import settings
 from functions.orders.inventory_table import InventoryTable
+from functions.shared.dynamodb_client import client
 
 # Less than this left of the invocation, and the next run goes on; it is minutes away.
 SPARE_MILLISECONDS = 10_000

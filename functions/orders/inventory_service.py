@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from functions.orders.dynamodb_client import client
 from functions.orders.inventory import Inventory
 from functions.orders.inventory_table import InventoryTable
 from functions.shared import names
+from functions.shared.dynamodb_client import client
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from aws_durable_execution_sdk_python.exceptions import (
 )
 from botocore.config import Config
 
-from functions.shared import names
+from functions.shared import dynamodb_client, names
 from functions.shared.aws_errors import is_transient
 from functions.shared.claim import ClaimAnswer, ClaimOutcome, ClaimSerDes, claim_job
 from functions.shared.errors import (
@@ -71,12 +71,7 @@ class Settings:
 
 
 settings = Settings.from_environ(os.environ)
-dynamodb = boto3.client(
-    "dynamodb",
-    config=Config(
-        connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4}
-    ),
-)
+dynamodb = dynamodb_client.client
 jobs = JobTable(dynamodb, settings.job_table_name, settings.retention)
 # Made here and handed to the SDK, which would otherwise make it inside the first invocation.
 _lambda = boto3.client("lambda")
