@@ -23,6 +23,9 @@ class Operation(StrEnum):
     EXECUTION = "Execution"
     SEND_EMAIL = "send-email"
     ORDERS = "orders"
+    ASKING = "waiting for people"
+    APPROVAL = "document-approval"
+    ONBOARDING = "user-onboarding"
 
 
 class Source(StrEnum):
@@ -983,6 +986,106 @@ _ORDERS = (
     ),
 )
 
+
+def _asked_ended(
+    operation: Operation, code: str, meaning: str, advice: str, retry: Retry = Retry.OPERATOR
+) -> ContractEntry:
+    return _ended(code, (JobStatus.FAILED,), meaning, advice, retry, Reaches.ROW, operation)
+
+
+_ASKING = (
+    _asked_ended(
+        Operation.ASKING,
+        "foreign_answer",
+        "Somebody completed the job's callback by hand, with something that is no decision of its "
+        "question. What people answered is in the question and counted for nothing.",
+        "Answer by the question's links or by `jobctl approve` and `reject`. Retry: it asks anew.",
+    ),
+    _asked_ended(
+        Operation.ASKING,
+        "question_busy",
+        "The question was changed so often, for 25 minutes, that the job could neither remind "
+        "people nor close it.",
+        "`jobctl show` tells who did what. Retry: it asks anew.",
+    ),
+)
+
+_APPROVAL = (
+    _asked_ended(
+        Operation.APPROVAL,
+        "document_not_found",
+        "There is no such document in the bucket; nobody was asked.",
+        "Upload it under its key, then retry.",
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
+        "document_unfit",
+        "The document cannot be reviewed or stamped: broken, encrypted, empty, or too large.",
+        "Upload a sound one under the same key, then retry: it is reviewed anew.",
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
+        "document_changed",
+        "What is under the key is not the document that was reviewed any more; nothing was "
+        "finalized.",
+        "Find out who changed it. Retry: the document that is there is reviewed anew.",
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
+        "document_access",
+        "The function may not do this with the document.",
+        "Mend the function's role or the bucket's policy, then retry.",
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
+        "documents_busy",
+        "S3 could not do it, nor when it was tried again for a long while.",
+        "Retry when S3 answers again; an ending that is on record is finished, not repeated.",
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
+        "reviewers_unreachable",
+        "So few reviewers get mail that the yes could not come; the document stays where it is.",
+        "Submit it with addresses that get mail, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+)
+
+_ONBOARDING = (
+    _asked_ended(
+        Operation.ONBOARDING,
+        "profile_incomplete",
+        "The address is verified, and a part of the profile is missing; the message names the "
+        "parts and why.",
+        "Mend the cause, then retry: only what is missing is done, and nobody is asked again.",
+    ),
+    _asked_ended(
+        Operation.ONBOARDING,
+        "mail_in_doubt",
+        "For 25 minutes nobody could tell whether the welcome mail went out.",
+        "Retry: it is sent unless SES has confirmed it by then.",
+    ),
+    _asked_ended(
+        Operation.ONBOARDING,
+        "account_not_open",
+        "The account disappeared while the job ran.",
+        "Find out who deletes accounts. Retry: it is made anew.",
+    ),
+    _asked_ended(
+        Operation.ONBOARDING,
+        "account_not_verified",
+        "The account lost the note that its address was verified, so it was not completed.",
+        "Find out who changes accounts. Retry: the person is asked anew.",
+    ),
+    _asked_ended(
+        Operation.ONBOARDING,
+        "unexpected_decision",
+        "The verification ended in a way that an onboarding does not know: what asks and what "
+        "answers are not of one version.",
+        "Deploy both, then retry: the person is asked anew.",
+    ),
+)
+
 CONTRACT: tuple[ContractEntry, ...] = (
     *_PUT_OBJECT,
     *_PUT_ITEM,
@@ -993,6 +1096,9 @@ CONTRACT: tuple[ContractEntry, ...] = (
     *_EXECUTION,
     *_SEND_EMAIL,
     *_ORDERS,
+    *_ASKING,
+    *_APPROVAL,
+    *_ONBOARDING,
 )
 
 

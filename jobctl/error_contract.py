@@ -103,6 +103,26 @@ _HEADINGS = {
             "code of the execution above says so: see *Orders that were cut off* in the runbook."
         ),
     ),
+    Operation.ASKING: (
+        "While it runs: waiting for people",
+        (
+            "What every job type adds that asks people. Nobody's answer, a no, and a mail that "
+            "bounces are no errors: such a job completes with that outcome, unless its own table "
+            "below says else. A retry asks anew, as another attempt; the links of the one before "
+            "are too late then."
+        ),
+    ),
+    Operation.APPROVAL: (
+        "While it runs: document-approval",
+        "What this job type adds. The document stays where it is, unless the meaning says else.",
+    ),
+    Operation.ONBOARDING: (
+        "While it runs: user-onboarding",
+        (
+            "What this job type adds; its welcome mail can end it with the codes of `send-email` "
+            "that begin with `mail_` too."
+        ),
+    ),
 }
 
 _NAMED_BY = {

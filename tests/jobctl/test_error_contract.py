@@ -36,8 +36,15 @@ OTHER_CODES = CUT_OFF | {
     "execution_timed_out",
     error_code(InvalidJobError.__name__),
 }
-# The dispatcher and the watchdog come back to it; it ends no job.
-ENDS_NO_JOB = {"start_postponed"}
+# The dispatcher and the watchdog come back to the first. Those of the table's stream make its
+# readers try again, or tell of a dead letter. A part that failed is told with the others.
+ENDS_NO_JOB = {
+    "start_postponed",
+    "change_waits",
+    "mails_stopped",
+    "unreadable_question",
+    "part_failed",
+}
 
 
 def codes_of_our_errors() -> set[str]:
