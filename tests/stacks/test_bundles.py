@@ -16,6 +16,7 @@ from stacks.bundle import Bundle, BundleError, Interpreter, find_interpreter
 from stacks.constructs.function_bundle import function_bundle
 from stacks.stages import DEV, LOCAL, BundleTarget
 from tests.stacks.synthesis import Templates, new_app
+from tests.stacks.test_settings_contract import module_and_variables
 
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The flags word of bytecode that carries its source's hash and never looks at it.
@@ -36,9 +37,12 @@ def local_jobs(bundles: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def local_orders(bundles: Path) -> Path:
-    """The bundle of `functions/orders` for this machine."""
-    return Bundle("orders", LOCAL.bundle, find_interpreter(LOCAL.bundle.python)).build(bundles)
+def bare_bundles(bundles: Path) -> dict[str, Path]:
+    """The bundles of other families for this machine, without bytecode, which takes long."""
+    return {
+        family: Bundle(family, LOCAL.bundle, interpreter=None).build(bundles)
+        for family in ("callbacks", "orders", "approvals", "onboarding")
+    }
 
 
 @pytest.fixture(scope="session")
@@ -75,45 +79,52 @@ def test_a_bundle_holds_its_family_the_shared_code_and_no_other_family(local_job
 
 
 @pytest.mark.parametrize(
-    ("built", "services"),
+    ("family", "services"),
     [
-        ("local_jobs", {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}),
-        ("local_orders", {"dynamodb", "lambda", "s3"}),
+        ("jobs", {"dynamodb", "lambda", "s3", "sesv2", "sns", "ssm"}),
+        ("callbacks", {"dynamodb", "kms", "lambda", "sesv2", "sns"}),
+        ("orders", {"dynamodb", "lambda", "s3"}),
+        ("approvals", {"dynamodb", "lambda", "s3"}),
+        ("onboarding", {"dynamodb", "lambda", "s3", "sesv2"}),
     ],
 )
 def test_a_bundle_carries_only_the_service_models_of_its_family(
-    built: str, services: set[str], request: pytest.FixtureRequest
+    local_jobs: Path, bare_bundles: dict[str, Path], family: str, services: set[str]
 ) -> None:
-    bundle: Path = request.getfixturevalue(built)
+    bundle = {"jobs": local_jobs, **bare_bundles}[family]
 
     kept = {path.name for path in (bundle / "botocore" / "data").iterdir() if path.is_dir()}
 
     assert kept == services
 
 
+@pytest.mark.parametrize(
+    ("family", "count"), [("callbacks", 4), ("orders", 8), ("approvals", 1), ("onboarding", 1)]
+)
 def test_every_function_of_a_family_runs_from_its_bundle_alone(
-    local_orders: Path, dev: Templates
+    bare_bundles: dict[str, Path], dev: Templates, family: str, count: int
 ) -> None:
-    functions = dev.orders.of_type("AWS::Lambda::Function").values()
-    modules = [function["Handler"].removesuffix(".handler") for function in functions]
-    variables = {
-        name: value if isinstance(value, str) else "any-value"
-        for function in functions
-        for name, value in function["Environment"]["Variables"].items()
-    }
+    functions = getattr(dev, family).of_type("AWS::Lambda::Function").values()
+    modules: list[str] = []
+    variables: dict[str, str] = {}
+    for function in functions:
+        module, its_variables = module_and_variables(function)
+        modules.append(module)
+        variables |= its_variables
+    bundle = str(bare_bundles[family])
     program = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
     imported = subprocess.run(
         # Without `site`, nothing that is installed here is found.
         [sys.executable, "-S", "-c", program, *modules],
-        cwd=local_orders,
-        env={**variables, "PYTHONPATH": str(local_orders), "AWS_DEFAULT_REGION": "eu-west-1"},
+        cwd=bundle,
+        env={**variables, "PYTHONPATH": bundle, "AWS_DEFAULT_REGION": "eu-west-1"},
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert len(modules) == 8
+    assert len(modules) == count
     assert imported.returncode == 0, imported.stderr
 
 

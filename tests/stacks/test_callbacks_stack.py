@@ -4,13 +4,15 @@ import dataclasses
 import json
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
 from functions.callbacks.link_signer import link_keys
 from stacks.alerts_stack import AlertsStack
 from stacks.callbacks_stack import CallbacksStack
+from stacks.constructs.link_keys import LinkKeys
 from stacks.jobs_stack import JobsStack
-from stacks.stages import DEV, PROD, Stage
+from stacks.stages import DEV, Stage
 from tests.stacks.rights import (
     EVERY_FUNCTION,
     SEND_DEAD_LETTERS,
@@ -257,11 +259,13 @@ def test_no_link_is_signed_by_a_key_that_the_page_does_not_know_yet(
 
 
 def test_a_third_key_forgets_the_first() -> None:
-    third = callbacks_of(dataclasses.replace(PROD, link_key_generation=3))
+    app = new_app()
+    stack = cdk.Stack(app, "Any")
+    LinkKeys(stack, "LinkKeys", stage=dataclasses.replace(DEV, link_key_generation=3))
 
-    keys = [name for name in third.of_type("AWS::KMS::Key") if "LinkKeys" in name]
+    template = StackTemplate(app.synth().get_stack_by_name("Any").template)
 
-    assert [name[: len("LinkKeysGeneration0")] for name in keys] == [
+    assert [name[:19] for name in template.of_type("AWS::KMS::Key")] == [
         "LinkKeysGeneration2",
         "LinkKeysGeneration3",
     ]
