@@ -84,7 +84,7 @@ def _judging() -> Iterator[None]:
         yield
     except DocumentUnfitError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # see below
         # A hostile file can raise nearly anything out of pypdf, not its own errors only; and what
         # they say may quote the document.
         raise DocumentUnfitError(
