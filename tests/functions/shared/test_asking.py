@@ -1,11 +1,13 @@
 """What waiting for people costs, and that no answer is lost, whenever it comes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aws_durable_execution_sdk_python import DurableContext
 
+from functions.shared import asking
 from functions.shared.asking import Asking, ask
 from functions.shared.question import (
     Answer,
@@ -20,6 +22,7 @@ from functions.shared.question_table import QuestionTable
 from tests.functions import callback_clock
 from tests.functions.callback_clock import (
     CallbackClock,
+    Move,
     answers,
     beats,
     decides,
@@ -29,7 +32,8 @@ from tests.functions.callback_clock import (
 )
 from tests.functions.executions import Handler
 from tests.functions.job_table_rows import Rows, any_job
-from tests.functions.question_items import ANN, ASKED_AT, BOB, REF, any_question
+from tests.functions.orders.crash_points import CrashPoints, Outcome, Run, wrong_runs
+from tests.functions.question_items import ANN, ASKED_AT, BOB, REF, KeyedTable, any_question
 from tests.functions.shared.workflows import AnyRequest, job_that
 
 START = {"attempt": 1, "job_id": "job-1", "job_type": "send-email"}
@@ -313,3 +317,46 @@ def test_a_callback_that_somebody_completed_by_hand_fails_the_job_with_a_clear_e
     assert rows.get()["status"] == "failed"
     assert rows.get()["error"]["type"] == "foreign_answer"
     assert "jobctl" in rows.get()["error"]["message"]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(
+    "people",
+    [
+        (),
+        (answers("p1", Answer.APPROVE, after=hours(1)),),
+        (answers("p1", Answer.APPROVE, after=hours(13)),),
+        (answers("p1", Answer.APPROVE, after=hours(12), unheard=True),),
+        (answers("p1", Answer.APPROVE, after=hours(24), unheard=True),),
+    ],
+    ids=["nobody", "at once", "after the reminder", "unheard", "unheard at the end"],
+)
+def test_wherever_the_process_dies_everything_goes_as_if_it_had_not(
+    rows: Rows,
+    question_items: KeyedTable,
+    questions: QuestionTable,
+    monkeypatch: pytest.MonkeyPatch,
+    people: tuple[Move, ...],
+) -> None:
+    clock = CallbackClock(monkeypatch, questions)
+    points = CrashPoints()
+    points.watch_service(monkeypatch, asking, "questions")
+    points.watch_checkpoints(monkeypatch)
+
+    def run() -> Run:
+        rows.clear()
+        rows.submit(any_job())
+        question_items.clear()
+        played = clock.execute(job_that_asks(), START, people)
+        question = questions.read(REF)
+        # Each execution has its own callbacks; all else is the same.
+        left = (replace(question, callback_id=""), played.receptions, played.ended_at)
+        row = rows.get()
+        outcome = Outcome(row["status"], row.get("result"), row.get("error"), left)
+        return Run(outcome, points.calls, points.has_killed)
+
+    baseline = run()
+    undisturbed = points.passages
+
+    assert len(undisturbed) > 10
+    assert wrong_runs(points, undisturbed, baseline, run) == {}
