@@ -56,6 +56,7 @@ FIRST_RETRY_SECONDS = 0.1
 RETRY_GROWTH = 1.5
 MAX_RETRY_SECONDS = 10.0
 # While the clock is advanced, where a crash loop of two days may not take thousands of crashes.
+ADVANCED_RETRY_GROWTH = 3.0
 MAX_ADVANCED_RETRY_SECONDS = 12 * 3600.0
 
 # Two cores run a handful of handlers at once; a thousand at once would each get a process.
@@ -215,12 +216,14 @@ class Engine(Executor):
             return
         execution.consecutive_failed_invocation_attempts += 1
         self._store.save(execution)
-        longest = (
-            MAX_ADVANCED_RETRY_SECONDS if self._commanded_clock.is_advancing else MAX_RETRY_SECONDS
+        growth, longest = (
+            (ADVANCED_RETRY_GROWTH, MAX_ADVANCED_RETRY_SECONDS)
+            if self._commanded_clock.is_advancing
+            else (RETRY_GROWTH, MAX_RETRY_SECONDS)
         )
         self._timers.call_even_if_held(
             self._invoke_handler(arn),
-            min(FIRST_RETRY_SECONDS * RETRY_GROWTH ** min(attempts, 32), longest),
+            min(FIRST_RETRY_SECONDS * growth ** min(attempts, 32), longest),
             at_most=MAX_RETRY_SECONDS,
             completion_event=self._completion_events.get(arn),
         )

@@ -124,6 +124,8 @@ def test_a_timer_that_was_cancelled_never_fires(outside: Outside) -> None:
     clock.advance(timedelta(hours=2), outside.settle)
 
     assert outside.came == ["timer-0"]
+    # Nor is it waited for.
+    assert outside.settled == [[], ["timer-0"]]
     assert futures[0].done()
     assert not futures[0].cancelled()
 

@@ -83,8 +83,10 @@ def test_an_answer_between_two_advances_comes_before_what_would_have_been_due(
     assert deployed.wait(arn)["Status"] == "SUCCEEDED"
 
 
-def test_a_heartbeat_gives_the_callback_its_whole_time_again(deployed: DeployedStack) -> None:
-    _ask(deployed, "beating-heart", {"heartbeat": HOUR, "timeout": DAY})
+def test_a_heartbeat_gives_the_callback_its_whole_time_again(
+    deployed: DeployedStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    _ask(deployed, "beating-heart", {"heartbeat": HOUR, "timeout": DAY, "wait": 2 * DAY})
     callback = _callback_id(deployed, "beating-heart")
 
     for _ in range(3):
@@ -93,9 +95,14 @@ def test_a_heartbeat_gives_the_callback_its_whole_time_again(deployed: DeployedS
     deployed.advance(50 * MINUTE)
     while_beating = _came(deployed, "beating-heart")
     deployed.advance(10 * MINUTE)
+    silent = _came(deployed, "beating-heart")
+    deployed.advance(2 * DAY)
 
     assert while_beating == []
-    assert _came(deployed, "beating-heart") == ["Callback timed out on heartbeat"]
+    assert silent == ["Callback timed out on heartbeat"]
+    # The timer of its timeout went with it.
+    assert _came(deployed, "beating-heart") == [*silent, "wait"]
+    assert "Error processing callback timeout" not in caplog.text
 
 
 def test_an_execution_whose_time_is_out_is_told_of_like_any_other(deployed: DeployedStack) -> None:

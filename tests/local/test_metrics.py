@@ -106,8 +106,10 @@ def test_ends_of_executions_are_counted_by_their_status(deployed: DeployedStack)
     deployed.run("Steps", {"steps": 1})
     failing = deployed.start("Steps", {"fail": "x"})
     stopped = deployed.start("Steps", {"wait": 60})
-    deployed.lambda_.stop_durable_execution(DurableExecutionArn=stopped)
     expired = deployed.start("Steps", {"wait": 60}, "counted-as-timed-out")
+    # At rest: an invocation that is under way would die of its next checkpoint.
+    deployed.advance(0)
+    deployed.lambda_.stop_durable_execution(DurableExecutionArn=stopped)
     running = _metrics(deployed, "Steps")
     deployed.expire("Steps", "counted-as-timed-out")
     for arn in (failing, stopped, expired):
