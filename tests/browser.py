@@ -1,0 +1,43 @@
+"""The machine's own Chromium, for tests that need a real browser.
+
+`make test` on a machine without one skips them and says so; CI has one, so there they fail.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+HOW_TO_GET_ONE = "install Chromium (apt-get install chromium), or name it in CHROMIUM"
+
+
+def find_chromium() -> str | None:
+    """The browser's program: the one that CHROMIUM names, else the first on the path."""
+    named = os.environ.get("CHROMIUM")
+    return shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser; skips the test where there is none, unless this is CI."""
+    program = find_chromium()
+    if program is None:
+        missing = f"no Chromium on this machine: {HOW_TO_GET_ONE}"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        # Its sandbox wants rights that a container has not; it opens nothing but our own pages.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
