@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from functions.approvals.approval import ApprovalRequest
+from functions.onboarding.registration import Registration
 from functions.orders.customer_table import CustomerTable
 from functions.orders.inventory_table import InventoryTable
 from functions.orders.order import Order
@@ -92,6 +95,22 @@ ORDER = re.compile(r"""submit order-\S+ --payload '(\{.*?\})'""")
 def test_every_order_that_is_shown_is_one(page: Path) -> None:
     for payload in ORDER.findall(page.read_text(encoding="utf-8")):
         Order.from_payload(json.loads(payload))
+
+
+REQUESTS: Mapping[str, Callable[[Any], object]] = {
+    "document-approval": ApprovalRequest.from_payload,
+    "user-onboarding": Registration.from_payload,
+}
+REQUEST = re.compile(rf"""submit ({"|".join(REQUESTS)}) --payload '(\{{.*?\}})'$""", re.MULTILINE)
+
+
+def test_every_request_to_people_that_is_shown_is_one() -> None:
+    shown = [found for page in PAGES for found in REQUEST.findall(page.read_text(encoding="utf-8"))]
+
+    for job_type, payload in shown:
+        REQUESTS[job_type](json.loads(payload))
+
+    assert {job_type for job_type, _ in shown} == REQUESTS.keys()
 
 
 def boto3_call(command: str) -> tuple[str, dict[str, Any]]:
