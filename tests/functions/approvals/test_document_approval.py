@@ -322,6 +322,12 @@ def test_a_document_that_is_gone_when_it_is_approved_fails_the_job(
         ("incoming/nothing.pdf", None, "document_not_found"),
         ("incoming/broken.pdf", any_pdf()[:200], "document_unfit"),
         ("incoming/locked.pdf", any_pdf(password=PASSWORD), "document_unfit"),
+        # It can be read, but takes no stamp.
+        (
+            "incoming/odd.pdf",
+            any_pdf().replace(b"/MediaBox", b"/CropBox 7 /MediaBox"),
+            "document_unfit",
+        ),
         ("incoming/latin.txt", "Größe".encode("latin-1"), "document_unfit"),
         ("incoming/empty.txt", b"  \n", "document_unfit"),
     ],
