@@ -22,7 +22,7 @@ from local.scenario import Inbox, Outcome, Scenario
 # Slack's form of a link with a text: <address|text>.
 _LINK = re.compile(r"<[^|<>]+\|([^<>]+)>")
 
-SETTLE_TIMEOUT_SECONDS = 90
+SETTLE_TIMEOUT_SECONDS = 150
 POLL_SECONDS = 0.5
 # A second alert of the same failure would come within moments of the first.
 QUIET_SECONDS = 4
@@ -40,7 +40,7 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
     console.print()
     # What only ends because nobody answers is waited for in vain, and then not waited for.
     outcomes = _until_settled(console, scenario, told_to_stop, takes_days=False)
-    if not told_to_stop.is_set():
+    if all(_is_settled(outcome, takes_days=False) for outcome in outcomes):
         console.print("\nTwo days pass without an answer to the questions that are open ...\n")
         scenario.let_days_pass()
         outcomes = _until_settled(console, scenario, told_to_stop, takes_days=True)
@@ -87,10 +87,7 @@ def _until_settled(
             else:
                 _tell_changes(console, outcomes, told)
             scenario.act()
-            if all(
-                outcome.is_as_expected or (outcome.case.takes_days and not takes_days)
-                for outcome in outcomes
-            ):
+            if all(_is_settled(outcome, takes_days=takes_days) for outcome in outcomes):
                 settled_since = settled_since or time.monotonic()
                 if time.monotonic() - settled_since > QUIET_SECONDS:
                     break
@@ -99,6 +96,10 @@ def _until_settled(
             told_to_stop.wait(POLL_SECONDS)
             outcomes = scenario.outcomes()
     return outcomes
+
+
+def _is_settled(outcome: Outcome, *, takes_days: bool) -> bool:
+    return outcome.is_as_expected or (outcome.case.takes_days and not takes_days)
 
 
 def _tell_changes(console: Console, outcomes: Sequence[Outcome], told: dict[str, str]) -> None:

@@ -276,7 +276,7 @@ def ask_for_approval_by(
 def test_a_reviewer_passes_the_question_on(deployed: DeployedJobs) -> None:
     link = ask_for_approval(deployed, "passed-on")
 
-    people.submit(link, {"delegate_to": "success+heir@simulator.amazonses.com"})
+    people.answer(link, "delegate", delegate_to="success+heir@simulator.amazonses.com")
     late = people.answer(link, "approve")
     people.answer(link_of(deployed, "heir"), "reject", comment="Not by me.")
     job = deployed.ended("passed-on")
@@ -355,10 +355,13 @@ def test_a_failed_profile_is_told_and_its_retry_makes_up_for_it(
     assert len(mails_to(deployed, "half-set-up")) == 2
 
 
-def submit_newcomer(deployed: DeployedJobs, job_id: str, *, local_part: str = "success") -> None:
+def submit_newcomer(
+    deployed: DeployedJobs, job_id: str, *, local_part: str = "success", language: str = "en"
+) -> None:
     payload = {
         "email": f"{local_part}+{job_id}@simulator.amazonses.com",
         "name": "Ann",
+        "language": language,
         "preferences": {"theme": "dark"},
         "notifications": {"weekly": True},
         "interests": ["tea"],
