@@ -161,6 +161,13 @@ def test_an_account_that_nobody_verified_holds_nothing_about_a_person(
     assert "ann" not in json.dumps(jobs.account_items.items())
 
 
+def test_two_people_get_two_accounts(jobs: OnboardingJobs) -> None:
+    ann = jobs.run()
+    bob = jobs.run(job_id="onboarding-2", email="bob@example.com")
+
+    assert ann.value["account_id"] != bob.value["account_id"]
+
+
 def test_a_later_job_goes_on_with_an_account_that_nobody_verified(jobs: OnboardingJobs) -> None:
     before = jobs.run().value["account_id"]
 
