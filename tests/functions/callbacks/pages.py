@@ -15,6 +15,7 @@ from functions.shared.question import (
     Language,
     Question,
     Rule,
+    Via,
     answer,
     close,
     decide,
@@ -31,7 +32,7 @@ APPROVED, _ = answer(WITH_ALL, "p1", Answer.APPROVE, any_act(comment="Fine.\nBy 
 ONE_OF_TWO, _ = answer(SEVERAL, "p1", Answer.REJECT, any_act())
 VERIFIED, _ = answer(VERIFICATION, "p1", Answer.VERIFY, any_act())
 PASSED_ON, _ = delegate(WITH_ALL, "p1", "bob@example.com", any_act())
-BY_OPERATOR, _ = decide(WITH_ALL, Answer.REJECT, any_act("arn:aws:iam::123456789012:user/olga"))
+BY_OPERATOR, _ = decide(WITH_ALL, Answer.REJECT, any_act("arn:of:olga", via=Via.JOBCTL))
 CLOSED = close(WITH_ALL)[0]
 
 _OF_QUESTIONS: dict[str, tuple[Question, str, State]] = {
