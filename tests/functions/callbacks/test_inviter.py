@@ -386,6 +386,19 @@ def test_a_mail_that_may_be_on_its_way_keeps_no_other_back(office: Office) -> No
     assert office.ses.calls == 3
 
 
+def test_a_batch_comes_again_from_the_first_change_that_waits(office: Office) -> None:
+    records = [office.ask(ref=QuestionRef(f"job-{number}", 1, "approval")) for number in range(4)]
+    office.ses.outcomes = [
+        None,
+        MailUnconfirmedError("no answer"),
+        None,
+        MailThrottledError("slow"),
+    ]
+
+    assert office.tell(*records) == 1
+    assert len(office.ses.sent) == 2
+
+
 @contextlib.contextmanager
 def dying(client: Any, at: int, when: str) -> Iterator[list[str]]:
     """Kill whoever makes the call number *at* of DynamoDB, `before` or `after` it is done."""
