@@ -152,6 +152,20 @@ def test_an_answer_takes_one_verification_two_reads_and_a_write(visitor: Visitor
     assert calls == {"GetItem": 2, "PutItem": 1}
 
 
+def test_only_what_is_true_now_is_read(visitor: Visitor) -> None:
+    token = visitor.ask(any_question())
+    read: list[Any] = []
+
+    def keep(params: Any, **_: Any) -> None:
+        read.append((params["ConsistentRead"], params.get("ProjectionExpression")))
+
+    visitor.rows.client.meta.events.register("provide-client-params.dynamodb.GetItem", keep)
+    visitor.get(token)
+    visitor.rows.client.meta.events.unregister("provide-client-params.dynamodb.GetItem", keep)
+
+    assert read == [(True, None), (True, "#status, #attempt")]
+
+
 def test_a_rejection_needs_no_comment_and_the_page_suggests_one(visitor: Visitor) -> None:
     token = visitor.ask(any_question())
 
@@ -345,6 +359,8 @@ def test_fetching_bad_links_over_and_over_pushes_out_no_trace_that_matters(
 
     for _ in range(3):
         visitor.get(tampered(token))
+    told = [trace.reception for trace in visitor.question().traces]
+    assert told == [Reception.SECOND, Reception.TAMPERED_LINK]
     for number in range(60):
         looked = event("GET", tampered(token))
         looked["requestContext"]["http"]["sourceIp"] = f"203.0.113.{number}"
