@@ -120,13 +120,3 @@ def test_a_workflow_makes_one_client_for_each_service_that_it_needs_at_once(modu
 
     assert {"dynamodb", "lambda"} <= set(made)
     assert len(made) == len(set(made))
-
-
-def test_hardly_any_time_of_a_start_goes_into_looking_for_garbage() -> None:
-    """By Python's own settings it would look about 160 times, among 75,000 objects that stay."""
-    [looked] = printed(
-        "import gc, functions.orders.order_transaction;"
-        "print(sum(generation['collections'] for generation in gc.get_stats()))"
-    )
-
-    assert int(looked) < 25
