@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.deployment import Deployment
+from local.documents import Documents
 from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
@@ -62,6 +63,11 @@ def abandoned_orders(deployed: DeployedJobs) -> dict[str, str]:
         # Of what no other test counts.
         deployed.submit_order(job_type, job_id, sku="pot", dispatch="direct")
     return job_ids
+
+
+@pytest.fixture
+def documents(deployed: DeployedJobs) -> Documents:
+    return Documents(deployed.endpoint)
 
 
 @pytest.fixture

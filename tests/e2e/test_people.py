@@ -21,11 +21,6 @@ APPROVAL, ONBOARDING = "document-approval", "user-onboarding"
 RACES = 12
 
 
-@pytest.fixture
-def documents(deployed: DeployedJobs) -> Documents:
-    return Documents(deployed.endpoint)
-
-
 def ask_for_approval(deployed: DeployedJobs, job_id: str, **payload: Any) -> str:
     """Submit a document, and return the link that its reviewer gets."""
     key = Documents(deployed.endpoint).upload(job_id, f"The document {job_id}.")
@@ -229,7 +224,11 @@ def test_a_document_is_final_once_though_the_job_dies_over_it(
     assert result(job)["outcome"] == "approved"
     s3 = deployed.endpoint.client("s3")
     versions = s3.list_object_versions(Bucket=documents.bucket, Prefix=f"final/{job_id}/")
-    assert len(versions["Versions"]) == 1
+    # The document and the record of its decision, each written once.
+    assert [version["Key"].partition(".txt")[2] for version in versions["Versions"]] == [
+        "",
+        ".decision.json",
+    ]
 
 
 def test_a_document_that_changed_under_review_is_not_final(
