@@ -27,7 +27,8 @@ _CBOR = re.compile(r"/service/[^/]+/operation/([A-Za-z]+)")
 _IDENTIFYING = (
     "TableName", "IndexName", "QueueUrl", "QueueName", "TopicArn", "TargetArn", "SecretId",
     "KeyId", "Name", "Names", "Path", "FunctionName", "Qualifier", "StackName", "AlarmName",
-    "Namespace", "Rule", "Arn", "StreamArn", "FromEmailAddress", "logGroupName", "RoleName",
+    "Namespace", "Rule", "Arn", "StreamArn", "FromEmailAddress", "ConfigurationSetName",
+    "logGroupName", "RoleName", "versionId",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
 from local.shop import Shop
-from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs, Faults
+from tests.e2e.deployed_jobs import APPROVAL, ONBOARDING, ORDER_TYPES, DeployedJobs, Faults
 from tests.privileges.calls import Call
 
 
@@ -63,6 +63,14 @@ def abandoned_orders(deployed: DeployedJobs) -> dict[str, str]:
         # Of what no other test counts.
         deployed.submit_order(job_type, job_id, sku="pot", dispatch="direct")
     return job_ids
+
+
+@pytest.fixture(scope="session", autouse=True)
+def abandoned_questions(deployed: DeployedJobs) -> dict[str, str]:
+    """The same for each type that asks people: job ids by type."""
+    deployed.submit_document("abandoned-approval", dispatch="direct")
+    deployed.submit_newcomer("abandoned-onboarding", local_part="bounce", dispatch="direct")
+    return {APPROVAL: "abandoned-approval", ONBOARDING: "abandoned-onboarding"}
 
 
 @pytest.fixture

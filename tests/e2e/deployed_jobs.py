@@ -15,6 +15,8 @@ from functions.shared import names
 from functions.shared.job import Job, JobStatus, canonical_json
 from jobctl.client import JobClient
 from jobctl.connection import Connection
+from local import people
+from local.documents import Documents
 from local.endpoint import Endpoint
 from local.shop import CURRENCY, RICH
 
@@ -23,6 +25,7 @@ Found = TypeVar("Found")
 STAGE = "local"
 SEND_EMAIL = "send-email"
 ORDER_TYPES = ("order-transaction", "order-processing", "order-orchestration")
+APPROVAL, ONBOARDING = "document-approval", "user-onboarding"
 # SES's mailbox simulator takes any local part after the plus sign.
 SIMULATOR = "success+{job_id}@simulator.amazonses.com"
 # A new SES account is in the sandbox and declines addresses that nobody verified.
@@ -122,6 +125,52 @@ class DeployedJobs:
         """Submit an order of one piece."""
         payload = an_order(customer=customer, sku=sku)
         self.jobs.submit(job_type, payload, job_id=job_id, dispatch=dispatch)
+
+    def submit_document(
+        self, job_id: str, *, dispatch: Literal["direct"] | None = None, **payload: Any
+    ) -> None:
+        """Submit a document; its reviewer's address names the job."""
+        key = Documents(self.endpoint).upload(job_id, f"The document {job_id}.")
+        reviewers = [SIMULATOR.format(job_id=job_id)]
+        known = {"document": key, "title": f"Document {job_id}", "reviewers": reviewers}
+        self.jobs.submit(APPROVAL, known | payload, job_id=job_id, dispatch=dispatch)
+
+    def submit_newcomer(
+        self,
+        job_id: str,
+        *,
+        local_part: str = "success",
+        language: str = "en",
+        dispatch: Literal["direct"] | None = None,
+    ) -> None:
+        """Submit a new user, whose address names the job."""
+        payload = {
+            "email": f"{local_part}+{job_id}@simulator.amazonses.com",
+            "name": "Ann",
+            "language": language,
+            "preferences": {"theme": "dark"},
+            "notifications": {"weekly": True},
+            "interests": ["tea"],
+        }
+        self.jobs.submit(ONBOARDING, payload, job_id=job_id, dispatch=dispatch)
+
+    def ask_for_approval(self, job_id: str, **payload: Any) -> str:
+        """Submit a document, and return the link that its reviewer gets."""
+        self.submit_document(job_id, **payload)
+        return self.link_to(job_id)
+
+    def link_to(self, name: str) -> str:
+        """The link in the mail to the one whose address has *name* after its plus sign."""
+
+        def look() -> str | None:
+            links = [people.link_in(sent) for sent in self.mails_to(name)]
+            return next((link for link in links if link is not None), None)
+
+        return eventually(look, what=f"a link to {name}")
+
+    def mails_to(self, name: str) -> list[dict[str, Any]]:
+        recipient = f"+{name}@simulator.amazonses.com"
+        return [sent for sent in self.inbox()["mails"] if sent["to"][0].endswith(recipient)]
 
     def submit_later(self, job_id: str, *, seconds: float) -> None:
         """Submit a mail that may not be sent before some seconds have passed."""

@@ -13,7 +13,7 @@ from functions.shared.job import JobStatus
 from local.platform_file import PROJECT
 from tests.browser import browser as browser  # noqa: PLC0414  # a fixture of this module too
 from tests.e2e.deployed_jobs import DeployedJobs, eventually
-from tests.e2e.test_people import ask_for_approval, link_of, mails_to, result, submit_newcomer
+from tests.e2e.test_people import result
 
 pytestmark = pytest.mark.platform
 
@@ -55,8 +55,8 @@ def pictures() -> Path:
 def test_a_reviewer_opens_the_mails_link_approves_with_a_comment_and_the_job_completes(
     deployed: DeployedJobs, tab: Page, pictures: Path
 ) -> None:
-    ask_for_approval(deployed, "by-browser", title="Contract with Example Ltd")
-    [mail] = mails_to(deployed, "by-browser")
+    deployed.ask_for_approval("by-browser", title="Contract with Example Ltd")
+    [mail] = deployed.mails_to("by-browser")
     # The mail as its reader sees it, and the button in it.
     tab.goto(f"{deployed.endpoint.url}/_local/inbox/mail/{mail['message_id']}")
     photograph(tab, "mail", pictures)
@@ -84,7 +84,7 @@ def test_a_reviewer_opens_the_mails_link_approves_with_a_comment_and_the_job_com
 def test_a_link_that_is_opened_again_tells_what_was_answered(
     deployed: DeployedJobs, tab: Page
 ) -> None:
-    link = ask_for_approval(deployed, "reopened")
+    link = deployed.ask_for_approval("reopened")
     tab.goto(link)
     tab.get_by_role("button", name="Reject").click()
     deployed.ended("reopened")
@@ -101,7 +101,7 @@ def test_a_link_that_is_opened_again_tells_what_was_answered(
 def test_two_windows_answer_and_the_second_is_told(
     deployed: DeployedJobs, tab: Page, pictures: Path
 ) -> None:
-    link = ask_for_approval(deployed, "two-windows")
+    link = deployed.ask_for_approval("two-windows")
     other = tab.context.new_page()
     for window in (tab, other):
         window.goto(link)
@@ -121,7 +121,7 @@ def test_two_windows_answer_and_the_second_is_told(
 def test_a_link_that_was_changed_shows_no_button(
     deployed: DeployedJobs, tab: Page, pictures: Path
 ) -> None:
-    link = ask_for_approval(deployed, "broken-link")
+    link = deployed.ask_for_approval("broken-link")
 
     answer = tab.goto(link[:-2] + ("AA" if not link.endswith("AA") else "BA"))
     photograph(tab, "changed", pictures)
@@ -137,7 +137,7 @@ def test_a_link_that_was_changed_shows_no_button(
 def test_a_link_that_was_prefetched_still_waits_for_its_person(
     deployed: DeployedJobs, browser: Browser, tab: Page
 ) -> None:
-    link = ask_for_approval(deployed, "prefetched")
+    link = deployed.ask_for_approval("prefetched")
     # What a mail scanner does: it opens the page and runs what is in it, and presses nothing.
     with browser.new_context() as scanner:
         for _ in range(3):
@@ -153,8 +153,8 @@ def test_a_link_that_was_prefetched_still_waits_for_its_person(
 def test_a_new_user_verifies_in_japanese(
     deployed: DeployedJobs, browser: Browser, pictures: Path
 ) -> None:
-    submit_newcomer(deployed, "japanese", language="ja")
-    link = link_of(deployed, "japanese")
+    deployed.submit_newcomer("japanese", language="ja")
+    link = deployed.link_to("japanese")
     with browser.new_context(locale="ja-JP", viewport=PHONE, bypass_csp=True) as context:
         tab = context.new_page()
         tab.goto(link)
@@ -168,11 +168,11 @@ def test_a_new_user_verifies_in_japanese(
 
     assert (language, found) == ("ja", [])
     assert result(job)["outcome"] == "onboarding_complete"
-    eventually(lambda: len(mails_to(deployed, "japanese")) == 2 or None, what="the welcome mail")
+    eventually(lambda: len(deployed.mails_to("japanese")) == 2 or None, what="the welcome mail")
 
 
 def test_the_keyboard_is_enough(deployed: DeployedJobs, tab: Page) -> None:
-    link = ask_for_approval(deployed, "by-keyboard")
+    link = deployed.ask_for_approval("by-keyboard")
     tab.goto(link)
 
     tab.get_by_label("Comment", exact=False).focus()

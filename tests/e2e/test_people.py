@@ -10,39 +10,22 @@ from typing import Any
 
 import pytest
 
+from functions.shared import names
 from functions.shared.job import Job, JobStatus
 from local import people
 from local.documents import Documents
-from tests.e2e.deployed_jobs import DeployedJobs, Faults, eventually
+from tests.e2e.deployed_jobs import (
+    APPROVAL,
+    ONBOARDING,
+    STAGE,
+    DeployedJobs,
+    Faults,
+    eventually,
+)
 
 pytestmark = pytest.mark.platform
 
-APPROVAL, ONBOARDING = "document-approval", "user-onboarding"
 RACES = 12
-
-
-def ask_for_approval(deployed: DeployedJobs, job_id: str, **payload: Any) -> str:
-    """Submit a document, and return the link that its reviewer gets."""
-    key = Documents(deployed.endpoint).upload(job_id, f"The document {job_id}.")
-    reviewers = [f"success+{job_id}@simulator.amazonses.com"]
-    known = {"document": key, "title": f"Document {job_id}", "reviewers": reviewers}
-    deployed.jobs.submit(APPROVAL, known | payload, job_id=job_id)
-    return link_of(deployed, job_id)
-
-
-def link_of(deployed: DeployedJobs, name: str) -> str:
-    """The link in the mail to the one whose address has *name* after its plus sign."""
-
-    def look() -> str | None:
-        links = [people.link_in(mail) for mail in mails_to(deployed, name)]
-        return next((link for link in links if link is not None), None)
-
-    return eventually(look, what=f"a link to {name}")
-
-
-def mails_to(deployed: DeployedJobs, name: str) -> list[dict[str, Any]]:
-    recipient = f"+{name}@simulator.amazonses.com"
-    return [mail for mail in deployed.inbox()["mails"] if mail["to"][0].endswith(recipient)]
 
 
 def result(job: Job) -> dict[str, Any]:
@@ -53,7 +36,7 @@ def result(job: Job) -> dict[str, Any]:
 def test_an_approval_goes_from_the_mail_to_the_final_document(
     deployed: DeployedJobs, documents: Documents
 ) -> None:
-    link = ask_for_approval(deployed, "approved")
+    link = deployed.ask_for_approval("approved")
 
     page = people.answer(link, "approve", comment="Fine with me.")
     job = deployed.ended("approved")
@@ -66,7 +49,7 @@ def test_an_approval_goes_from_the_mail_to_the_final_document(
 
 
 def test_looking_at_a_link_decides_nothing(deployed: DeployedJobs) -> None:
-    link = ask_for_approval(deployed, "scanned")
+    link = deployed.ask_for_approval("scanned")
 
     looks = [people.look(link, method=method) for method in ("GET", "HEAD", "GET")]
 
@@ -81,7 +64,7 @@ def test_of_two_answers_at_once_exactly_one_decides_and_the_other_is_told(
 ) -> None:
     job_ids = [f"race-{number}" for number in range(RACES)]
     with ThreadPoolExecutor(4) as reviewers:
-        links = list(reviewers.map(lambda job_id: ask_for_approval(deployed, job_id), job_ids))
+        links = list(reviewers.map(deployed.ask_for_approval, job_ids))
 
     outcomes = []
     for job_id, link in zip(job_ids, links, strict=True):
@@ -100,7 +83,7 @@ OUTCOME = {"approve": "approved", "reject": "rejected"}
 
 
 def test_a_second_answer_is_refused_and_remembered(deployed: DeployedJobs) -> None:
-    link = ask_for_approval(deployed, "second")
+    link = deployed.ask_for_approval("second")
     people.answer(link, "approve")
     deployed.ended("second")
 
@@ -124,7 +107,7 @@ def test_a_link_that_was_changed_resumes_nothing(
     deployed: DeployedJobs, change: Callable[[str], str], request: pytest.FixtureRequest
 ) -> None:
     job_id = "forged-" + request.node.callspec.id.replace(" ", "-")
-    link = ask_for_approval(deployed, job_id)
+    link = deployed.ask_for_approval(job_id)
     base, _, token = link.rpartition("/")
 
     page = people.answer(f"{base}/{change(token)}", "approve")
@@ -136,7 +119,7 @@ def test_a_link_that_was_changed_resumes_nothing(
 
 
 def test_a_job_that_was_stopped_takes_no_answer_any_more(deployed: DeployedJobs) -> None:
-    link = ask_for_approval(deployed, "given-up")
+    link = deployed.ask_for_approval("given-up")
     deployed.jobs.stop("given-up")
     deployed.reached("given-up", JobStatus.CANCELLED)
 
@@ -150,13 +133,13 @@ def test_a_mail_goes_out_once_when_the_inviter_dies_after_ses_took_it(
 ) -> None:
     kill = faults.add("kill-after", app="inviter", operation="SendEmail", contains="mail-once")
 
-    link = ask_for_approval(deployed, "mail-once")
+    link = deployed.ask_for_approval("mail-once")
     people.answer(link, "approve")
     deployed.ended("mail-once")
     deployed.wait_until_quiet()
 
     assert faults.applied(kill) == 1
-    assert len(mails_to(deployed, "mail-once")) == 1
+    assert len(deployed.mails_to("mail-once")) == 1
 
 
 def test_a_mail_that_did_not_go_out_is_sent_after_all(
@@ -164,12 +147,12 @@ def test_a_mail_that_did_not_go_out_is_sent_after_all(
 ) -> None:
     kill = faults.add("kill-before", app="inviter", operation="SendEmail", contains="mail-late")
 
-    link = ask_for_approval(deployed, "mail-late")
+    link = deployed.ask_for_approval("mail-late")
     people.answer(link, "approve")
     deployed.ended("mail-late")
 
     assert faults.applied(kill) == 1
-    assert len(mails_to(deployed, "mail-late")) == 1
+    assert len(deployed.mails_to("mail-late")) == 1
 
 
 @pytest.mark.parametrize("action", ["kill-before", "kill-after", "drop-answer"])
@@ -177,7 +160,7 @@ def test_an_answer_reaches_its_job_though_the_resumer_dies(
     action: str, deployed: DeployedJobs, faults: Faults
 ) -> None:
     job_id = f"resumed-{action}"
-    link = ask_for_approval(deployed, job_id)
+    link = deployed.ask_for_approval(job_id)
     operation = "SendDurableExecutionCallbackSuccess"
     struck = faults.add(action, app="resumer", operation=operation)
 
@@ -191,7 +174,7 @@ def test_an_answer_reaches_its_job_though_the_resumer_dies(
 def test_an_answer_waits_until_the_durable_api_takes_it(
     deployed: DeployedJobs, faults: Faults
 ) -> None:
-    link = ask_for_approval(deployed, "throttled")
+    link = deployed.ask_for_approval("throttled")
     struck = faults.add(
         "refuse",
         app="resumer",
@@ -214,7 +197,7 @@ def test_a_document_is_final_once_though_the_job_dies_over_it(
     action: str, operation: str, deployed: DeployedJobs, faults: Faults, documents: Documents
 ) -> None:
     job_id = f"{action}-{operation}".lower()
-    link = ask_for_approval(deployed, job_id)
+    link = deployed.ask_for_approval(job_id)
     kill = faults.add(action, app=APPROVAL, operation=operation, contains=job_id)
 
     people.answer(link, "approve")
@@ -234,7 +217,7 @@ def test_a_document_is_final_once_though_the_job_dies_over_it(
 def test_a_document_that_changed_under_review_is_not_final(
     deployed: DeployedJobs, documents: Documents
 ) -> None:
-    link = ask_for_approval(deployed, "swapped")
+    link = deployed.ask_for_approval("swapped")
     documents.upload("swapped", "Another one.")
 
     people.answer(link, "approve")
@@ -251,7 +234,7 @@ def test_two_of_three_reviewers_decide(deployed: DeployedJobs) -> None:
     names = ["quorum-a", "quorum-b", "quorum-c"]
     reviewers = [f"success+{name}@simulator.amazonses.com" for name in names]
     first = ask_for_approval_by(deployed, "quorum", reviewers, {"quorum": 2})
-    links = [first, *(link_of(deployed, name) for name in names[1:])]
+    links = [first, *(deployed.link_to(name) for name in names[1:])]
 
     people.answer(links[0], "approve")
     still = deployed.jobs.get("quorum").status
@@ -269,15 +252,15 @@ def ask_for_approval_by(
     key = Documents(deployed.endpoint).upload(job_id, f"The document {job_id}.")
     payload = {"document": key, "title": job_id, "reviewers": reviewers, "rule": rule}
     deployed.jobs.submit(APPROVAL, payload, job_id=job_id)
-    return link_of(deployed, reviewers[0].partition("+")[2].partition("@")[0])
+    return deployed.link_to(reviewers[0].partition("+")[2].partition("@")[0])
 
 
 def test_a_reviewer_passes_the_question_on(deployed: DeployedJobs) -> None:
-    link = ask_for_approval(deployed, "passed-on")
+    link = deployed.ask_for_approval("passed-on")
 
     people.answer(link, "delegate", delegate_to="success+heir@simulator.amazonses.com")
     late = people.answer(link, "approve")
-    people.answer(link_of(deployed, "heir"), "reject", comment="Not by me.")
+    people.answer(deployed.link_to("heir"), "reject", comment="Not by me.")
     job = deployed.ended("passed-on")
 
     assert late.status == HTTPStatus.CONFLICT
@@ -285,14 +268,14 @@ def test_a_reviewer_passes_the_question_on(deployed: DeployedJobs) -> None:
 
 
 def test_a_new_user_verifies_and_is_welcomed(deployed: DeployedJobs) -> None:
-    submit_newcomer(deployed, "verified")
+    deployed.submit_newcomer("verified")
 
-    people.answer(link_of(deployed, "verified"), "verify")
+    people.answer(deployed.link_to("verified"), "verify")
     job = deployed.ended("verified")
 
     assert result(job)["outcome"] == "onboarding_complete"
     assert datetime.fromisoformat(result(job)["completed_at"]) <= datetime.now(UTC)
-    assert len(mails_to(deployed, "verified")) == 2
+    assert len(deployed.mails_to("verified")) == 2
 
 
 @pytest.mark.parametrize(
@@ -301,12 +284,12 @@ def test_a_new_user_verifies_and_is_welcomed(deployed: DeployedJobs) -> None:
 def test_a_mail_that_comes_back_ends_the_wait(
     local_part: str, outcome: str, deployed: DeployedJobs
 ) -> None:
-    submit_newcomer(deployed, f"back-{local_part}", local_part=local_part)
+    deployed.submit_newcomer(f"back-{local_part}", local_part=local_part)
 
     job = deployed.ended(f"back-{local_part}")
 
     assert result(job)["outcome"] == outcome
-    assert len(mails_to(deployed, f"back-{local_part}")) == 1
+    assert len(deployed.mails_to(f"back-{local_part}")) == 1
 
 
 @pytest.mark.parametrize("action", ["kill-before", "kill-after"])
@@ -314,8 +297,8 @@ def test_a_new_user_is_welcomed_once_though_the_job_dies_over_it(
     action: str, deployed: DeployedJobs, faults: Faults
 ) -> None:
     job_id = f"welcome-{action}"
-    submit_newcomer(deployed, job_id)
-    link = link_of(deployed, job_id)
+    deployed.submit_newcomer(job_id)
+    link = deployed.link_to(job_id)
     kill = faults.add(action, app=ONBOARDING, operation="SendEmail", contains=job_id)
 
     people.answer(link, "verify")
@@ -323,7 +306,7 @@ def test_a_new_user_is_welcomed_once_though_the_job_dies_over_it(
 
     assert faults.applied(kill) == 1
     assert result(job)["outcome"] == "onboarding_complete"
-    assert len(mails_to(deployed, job_id)) == 2
+    assert len(deployed.mails_to(job_id)) == 2
 
 
 def test_a_failed_profile_is_told_and_its_retry_makes_up_for_it(
@@ -337,8 +320,8 @@ def test_a_failed_profile_is_told_and_its_retry_makes_up_for_it(
         error="AccessDeniedException",
         times=None,
     )
-    submit_newcomer(deployed, "half-set-up")
-    people.answer(link_of(deployed, "half-set-up"), "verify")
+    deployed.submit_newcomer("half-set-up")
+    people.answer(deployed.link_to("half-set-up"), "verify")
     failed = deployed.ended("half-set-up")
     [alert] = deployed.alerts_once_quiet("half-set-up")
     faults.clear()
@@ -351,18 +334,62 @@ def test_a_failed_profile_is_told_and_its_retry_makes_up_for_it(
     assert "preferences" in alert
     assert result(job)["outcome"] == "onboarding_complete"
     # One to verify, one to welcome.
-    assert len(mails_to(deployed, "half-set-up")) == 2
+    assert len(deployed.mails_to("half-set-up")) == 2
 
 
-def submit_newcomer(
-    deployed: DeployedJobs, job_id: str, *, local_part: str = "success", language: str = "en"
+def test_who_says_to_be_at_it_keeps_the_job_waiting(deployed: DeployedJobs, faults: Faults) -> None:
+    link = deployed.ask_for_approval("alive", heartbeat_minutes=60)
+    beats = faults.count(app="resumer", operation="SendDurableExecutionCallbackHeartbeat")
+
+    page = people.answer(link, "heartbeat")
+    eventually(lambda: faults.applied(beats) or None, what="the heartbeat")
+    people.answer(link, "approve")
+
+    assert page.status == HTTPStatus.OK
+    assert result(deployed.ended("alive"))["outcome"] == "approved"
+
+
+@pytest.mark.parametrize("job_type", [APPROVAL, ONBOARDING])
+def test_a_job_that_is_stopped_while_it_waits_is_told_of_once(
+    job_type: str, deployed: DeployedJobs, faults: Faults
 ) -> None:
-    payload = {
-        "email": f"{local_part}+{job_id}@simulator.amazonses.com",
-        "name": "Ann",
-        "language": language,
-        "preferences": {"theme": "dark"},
-        "notifications": {"weekly": True},
-        "interests": ["tea"],
+    job_id = f"waits-{job_type}"
+    # So that Slack is told while the row still says processing.
+    faults.add(
+        "delay", app="recorder", operation="UpdateItem", contains=job_id, times=None, seconds=8
+    )
+    if job_type == APPROVAL:
+        link = deployed.ask_for_approval(job_id, in_channel=False)
+    else:
+        deployed.submit_newcomer(job_id)
+        link = deployed.link_to(job_id)
+
+    deployed.jobs.stop(job_id)
+    [alert] = deployed.alerts_once_quiet(job_id)
+    stopped = deployed.ended(job_id)
+    page = people.answer(link, "approve" if job_type == APPROVAL else "verify")
+
+    assert stopped.status is JobStatus.CANCELLED
+    assert "execution_stopped" in alert
+    assert page.status == HTTPStatus.GONE
+
+
+def test_a_question_that_nobody_can_read_is_told_and_holds_up_no_other(
+    deployed: DeployedJobs,
+) -> None:
+    table = deployed.parameter(names.question_table_parameter(STAGE))
+    unreadable = {
+        "pk": {"S": "JOB#unreadable"},
+        "sk": {"S": "QUESTION#000001#approval"},
+        "job_id": {"S": "unreadable"},
+        "status": {"S": "open"},
+        "document": {"S": "{"},
     }
-    deployed.jobs.submit(ONBOARDING, payload, job_id=job_id)
+    deployed.dynamodb.put_item(TableName=table, Item=unreadable)
+    deployed.dynamodb.put_item(TableName=table, Item=unreadable | {"status": {"S": "decided"}})
+
+    link = deployed.ask_for_approval("readable")
+    people.answer(link, "approve")
+
+    assert result(deployed.ended("readable"))["outcome"] == "approved"
+    assert deployed.alerts_once_quiet("unreadable") != []

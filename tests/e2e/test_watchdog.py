@@ -3,8 +3,9 @@
 import pytest
 
 from functions.shared.job import JobStatus
+from local import people
 from local.shop import Shop
-from tests.e2e.deployed_jobs import ORDER_TYPES, DeployedJobs
+from tests.e2e.deployed_jobs import APPROVAL, ONBOARDING, ORDER_TYPES, DeployedJobs
 
 pytestmark = pytest.mark.platform
 
@@ -28,3 +29,15 @@ def test_an_order_that_nobody_started_is_started_by_the_watchdog(
 
     assert job.status is JobStatus.COMPLETED
     assert Shop(deployed.endpoint).times_charged(job.job_id) == 1
+
+
+def test_a_question_that_nobody_asked_is_asked_by_the_watchdogs_start(
+    deployed: DeployedJobs, abandoned_questions: dict[str, str]
+) -> None:
+    bounced = deployed.ended(abandoned_questions[ONBOARDING], seconds=240)
+    link = deployed.link_to(abandoned_questions[APPROVAL])
+
+    people.answer(link, "reject", comment="Too late for that.")
+
+    assert bounced.status is JobStatus.COMPLETED
+    assert deployed.ended(abandoned_questions[APPROVAL]).status is JobStatus.COMPLETED

@@ -14,15 +14,8 @@ import pytest
 from functions.shared.job import JobStatus
 from local import people
 from local.documents import Documents
-from tests.e2e.deployed_jobs import DeployedJobs, eventually
-from tests.e2e.test_people import (
-    APPROVAL,
-    ask_for_approval,
-    link_of,
-    mails_to,
-    result,
-    submit_newcomer,
-)
+from tests.e2e.deployed_jobs import APPROVAL, DeployedJobs, eventually
+from tests.e2e.test_people import result
 
 pytestmark = pytest.mark.platform
 
@@ -53,21 +46,21 @@ def operations_of(deployed: DeployedJobs, job_id: str) -> list[dict[str, Any]]:
 def test_a_reviewer_is_reminded_half_way_and_may_still_answer(
     deployed: DeployedJobs, documents: Documents
 ) -> None:
-    link = ask_for_approval(deployed, "reminded")
+    link = deployed.ask_for_approval("reminded")
 
     pass_hours(deployed, 13)
-    eventually(lambda: len(mails_to(deployed, "reminded")) > 1 or None, what="the reminder")
+    eventually(lambda: len(deployed.mails_to("reminded")) > 1 or None, what="the reminder")
     page = people.answer(link, "approve")
     job = deployed.ended("reminded")
 
     assert page.status == HTTPStatus.OK
     assert result(job)["outcome"] == "approved"
-    assert len(mails_to(deployed, "reminded")) == 2
+    assert len(deployed.mails_to("reminded")) == 2
     assert documents.keys("final/reminded/") != []
 
 
 def test_waiting_takes_no_compute(deployed: DeployedJobs) -> None:
-    ask_for_approval(deployed, "idle")
+    deployed.ask_for_approval("idle")
     eventually(
         lambda: (
             any(
@@ -95,7 +88,7 @@ def test_nobody_answers_and_the_document_is_archived_as_expired(
     deployed: DeployedJobs, documents: Documents
 ) -> None:
     asker = "success+silence-asker@simulator.amazonses.com"
-    link = ask_for_approval(deployed, "silence", requested_by=asker)
+    link = deployed.ask_for_approval("silence", requested_by=asker)
 
     pass_hours(deployed, 13)
     pass_hours(deployed, 13)
@@ -105,15 +98,15 @@ def test_nobody_answers_and_the_document_is_archived_as_expired(
     assert result(job)["outcome"] == "expired"
     assert page.status == HTTPStatus.GONE
     assert documents.keys("archive/silence/") != []
-    eventually(lambda: mails_to(deployed, "silence-asker") or None, what="the mail to the asker")
+    eventually(lambda: deployed.mails_to("silence-asker") or None, what="the mail to the asker")
     deployed.wait_until_quiet()
-    assert len(mails_to(deployed, "silence")) == 2
-    assert len(mails_to(deployed, "silence-asker")) == 1
+    assert len(deployed.mails_to("silence")) == 2
+    assert len(deployed.mails_to("silence-asker")) == 1
 
 
 def test_an_address_that_is_never_verified_ends_as_that(deployed: DeployedJobs) -> None:
-    submit_newcomer(deployed, "unverified")
-    link = link_of(deployed, "unverified")
+    deployed.submit_newcomer("unverified")
+    link = deployed.link_to("unverified")
 
     pass_hours(deployed, 25)
     pass_hours(deployed, 25)
@@ -122,7 +115,7 @@ def test_an_address_that_is_never_verified_ends_as_that(deployed: DeployedJobs) 
 
     assert (job.status, result(job)["outcome"]) == (JobStatus.COMPLETED, "verification_timeout")
     assert page.status == HTTPStatus.GONE
-    assert len(mails_to(deployed, "unverified")) == 2
+    assert len(deployed.mails_to("unverified")) == 2
 
 
 def test_an_answer_races_the_end_of_its_time_and_exactly_one_wins(
@@ -130,7 +123,7 @@ def test_an_answer_races_the_end_of_its_time_and_exactly_one_wins(
 ) -> None:
     job_ids = [f"last-moment-{number}" for number in range(RACES)]
     with ThreadPoolExecutor(4) as reviewers:
-        links = list(reviewers.map(lambda job_id: ask_for_approval(deployed, job_id), job_ids))
+        links = list(reviewers.map(deployed.ask_for_approval, job_ids))
     pass_hours(deployed, 13)
 
     with ThreadPoolExecutor(5) as everybody:

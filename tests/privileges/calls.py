@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aws_durable_execution_sdk_python_testing.token import CallbackToken
+
 from tests.privileges.policies import Permission
 
 
@@ -62,6 +64,10 @@ def _lambda(call: Call, place: Place) -> Iterator[Permission]:
     if execution is not None:
         yield Permission(f"lambda:{call.operation}", execution)
         return
+    callback = call.resources.get("CallbackId")
+    if callback is not None:
+        yield Permission(f"lambda:{call.operation}", CallbackToken.from_str(callback).execution_arn)
+        return
     function = call.resources["FunctionName"]
     if not function.startswith("arn:"):
         function = place.arn("lambda", f"function:{function}")
@@ -71,7 +77,14 @@ def _lambda(call: Call, place: Place) -> Iterator[Permission]:
 
 def _s3(call: Call, _place: Place) -> Iterator[Permission]:
     resource = f"arn:aws:s3:::{call.resources['Bucket']}/{call.resources['Key']}"
-    yield Permission(f"s3:{call.operation}", resource)
+    action = "GetObject" if call.operation == "HeadObject" else call.operation
+    if "versionId" in call.resources:
+        action += "Version"
+    yield Permission(f"s3:{action}", resource)
+
+
+def _kms(call: Call, _place: Place) -> Iterator[Permission]:
+    yield Permission(f"kms:{call.operation}", call.resources["KeyId"])
 
 
 def _secretsmanager(call: Call, _place: Place) -> Iterator[Permission]:
@@ -83,6 +96,10 @@ def _secretsmanager(call: Call, _place: Place) -> Iterator[Permission]:
 def _sesv2(call: Call, place: Place) -> Iterator[Permission]:
     identity = f"identity/{call.resources['FromEmailAddress']}"
     yield Permission(f"ses:{call.operation}", place.arn("ses", identity))
+    configuration_set = call.resources.get("ConfigurationSetName")
+    if configuration_set is not None:
+        resource = f"configuration-set/{configuration_set}"
+        yield Permission(f"ses:{call.operation}", place.arn("ses", resource))
 
 
 def _sns(call: Call, _place: Place) -> Iterator[Permission]:
@@ -102,6 +119,7 @@ def _ssm(call: Call, place: Place) -> Iterator[Permission]:
 
 _SERVICES: Mapping[str, Callable[[Call, Place], Iterator[Permission]]] = {
     "dynamodb": _dynamodb,
+    "kms": _kms,
     "lambda": _lambda,
     "s3": _s3,
     "secretsmanager": _secretsmanager,
