@@ -12,6 +12,8 @@ import pytest
 
 from tests.local.deployed_stack import DeployedStack, eventually
 
+pytestmark = pytest.mark.platform
+
 STACK = "outside-world"
 SENDER = "jobs@example.com"
 

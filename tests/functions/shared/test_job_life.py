@@ -216,6 +216,7 @@ def live(rows: Rows, *, examples: int, derandomize: bool) -> None:
     )
 
 
+@pytest.mark.matrix
 def test_failures_14_and_15_no_late_duplicate_reordered_or_replayed_write_breaks_a_rule(
     rows: Rows,
 ) -> None:
