@@ -19,7 +19,7 @@ from rich.text import Text
 from local.endpoint import Endpoint
 from local.scenario import Inbox, Outcome, Scenario
 
-# Slack's form of a link with a text: <address|text>.
+# Slack's form of a link with a text, <address|text>, and of a date.
 _LINK = re.compile(r"<[^|<>]+\|([^<>]+)>")
 
 SETTLE_TIMEOUT_SECONDS = 150
@@ -150,20 +150,26 @@ def _slack(messages: Sequence[dict[str, Any]]) -> Group:
     """The messages as plain text, oldest first."""
     return Group(
         *(
-            Panel(Text(_plain(message["message"])), title="Slack", title_align="left")
+            Panel(Text(plain_text(message["message"])), title="Slack", title_align="left")
             for message in reversed(messages)
         )
     )
 
 
-def _plain(message: dict[str, Any]) -> str:
+def plain_text(message: dict[str, Any]) -> str:
     """Block Kit without its marks; the inbox page shows it as Slack would."""
     lines: list[str] = []
     for block in message.get("blocks", []):
         texts = [block.get("text"), *block.get("elements", [])]
         # A field is a title over its value.
         lines += [": ".join(field["text"].splitlines()) for field in block.get("fields", [])]
-        lines += [text["text"] for text in texts if isinstance(text, dict) and "text" in text]
+        lines += [_text(element) for element in texts if element and "text" in element]
     text = "\n".join(lines) or message.get("text", "")
     text = _LINK.sub(r"\1", text).replace("`", "").replace("*", "")
     return html.unescape(text)
+
+
+def _text(element: dict[str, Any]) -> str:
+    """What an element says; a button says it in an object of its own."""
+    said = element["text"]
+    return f"[{said['text']}]" if isinstance(said, dict) else str(said)
