@@ -165,7 +165,9 @@ def plain_text(message: dict[str, Any]) -> str:
         lines += [": ".join(field["text"].splitlines()) for field in block.get("fields", [])]
         lines += [_text(element) for element in texts if element and "text" in element]
     text = "\n".join(lines) or message.get("text", "")
-    text = _LINK.sub(r"\1", text).replace("`", "").replace("*", "")
+    text = (
+        _LINK.sub(r"\1", text).replace("<!channel>", "@channel").replace("`", "").replace("*", "")
+    )
     return html.unescape(text)
 
 
