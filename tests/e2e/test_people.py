@@ -393,3 +393,30 @@ def test_a_question_that_nobody_can_read_is_told_and_holds_up_no_other(
 
     assert result(deployed.ended("readable"))["outcome"] == "approved"
     assert deployed.alerts_once_quiet("unreadable") != []
+
+
+@pytest.mark.parametrize("job_type", [APPROVAL, ONBOARDING])
+def test_two_starts_of_one_attempt_ask_once(job_type: str, deployed: DeployedJobs) -> None:
+    job_id = f"twice-{job_type}"
+    if job_type == APPROVAL:
+        deployed.submit_document(job_id, dispatch="direct")
+    else:
+        deployed.submit_newcomer(job_id, dispatch="direct")
+
+    def start(name: str) -> str:
+        started: str = deployed.lambda_.invoke(
+            FunctionName=deployed.alias_arn_of(job_type),
+            InvocationType="Event",
+            DurableExecutionName=f"{job_id}-{name}",
+            Payload=json.dumps({"job_id": job_id, "job_type": job_type}).encode(),
+        )["DurableExecutionArn"]
+        return started
+
+    with ThreadPoolExecutor(2) as both:
+        executions = list(both.map(start, ["a", "b"]))
+    people.answer(deployed.link_to(job_id), "approve" if job_type == APPROVAL else "verify")
+    endings = [deployed.execution_ended(arn) for arn in executions]
+
+    assert deployed.ended(job_id).status is JobStatus.COMPLETED
+    assert sum('"claimed": false' in ending["Result"] for ending in endings) == 1
+    assert len(deployed.mails_to(job_id)) == (1 if job_type == APPROVAL else 2)

@@ -20,7 +20,7 @@ from tests.e2e.test_people import result
 pytestmark = pytest.mark.platform
 
 HOUR = 3_600
-RACES = 20
+RACES = 12
 
 
 def pass_hours(deployed: DeployedJobs, hours: float) -> None:
