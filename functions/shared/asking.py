@@ -149,7 +149,8 @@ def _write(asking: Asking, run: JobRun, callback_id: str) -> Callable[[StepConte
                 asked_at=asked_at,
                 until=asked_at + asking.patience,
                 callback_id=callback_id,
-                takes_heartbeats=asking.heartbeat is not None,
+                asked_by=run.execution_arn,
+                heartbeat=asking.heartbeat,
             )
         )
 

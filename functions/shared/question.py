@@ -7,9 +7,9 @@ whoever came too late is told.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 from typing import Any, Self
@@ -192,7 +192,8 @@ class Trace:
 class Person:
     """One who is asked: a seat at the table, or whom it was passed on to.
 
-    *unreachable* is the code of why no mail reaches them.
+    *unreachable* is the code of why no mail reaches them; *asked_at* is when the question came to
+    them, where that was not when it was asked.
     """
 
     person_id: str
@@ -202,6 +203,7 @@ class Person:
     delegated_to: str | None = None
     unreachable: str | None = None
     vote: Vote | None = None
+    asked_at: datetime | None = None
 
     def to_event(self) -> dict[str, Any]:
         return _without_none(
@@ -212,11 +214,13 @@ class Person:
             delegated_to=self.delegated_to,
             unreachable=self.unreachable,
             vote=self.vote and self.vote.to_event(),
+            asked_at=self.asked_at and timestamp(self.asked_at),
         )
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
         vote = event.get("vote")
+        asked_at = event.get("asked_at")
         return cls(
             person_id=event["person_id"],
             address=event.get("address"),
@@ -225,6 +229,7 @@ class Person:
             delegated_to=event.get("delegated_to"),
             unreachable=event.get("unreachable"),
             vote=vote and Vote.from_event(vote),
+            asked_at=asked_at and parse_timestamp(asked_at),
         )
 
 
@@ -240,21 +245,32 @@ ANY_ONE = Rule()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What came of a question, as the workflow gets it."""
+    """What came of a question, as the workflow gets it.
+
+    *act* is the act that settled it; *votes* are all that counted by then, so that a record of
+    what several people agreed to can name every one of them. An operator's decision, and one for
+    want of people who can be reached, rests on no votes.
+    """
 
     answer: Answer
     act: Act
+    votes: tuple[Vote, ...] = ()
 
     @property
     def is_yes(self) -> bool:
         return self.answer in YES
 
     def to_event(self) -> dict[str, Any]:
-        return {"answer": self.answer.value, "act": self.act.to_event()}
+        return _without_none(
+            answer=self.answer.value,
+            act=self.act.to_event(),
+            votes=[vote.to_event() for vote in self.votes] or None,
+        )
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
-        return cls(Answer(event["answer"]), Act.from_event(event["act"]))
+        votes = tuple(Vote.from_event(vote) for vote in event.get("votes", ()))
+        return cls(Answer(event["answer"]), Act.from_event(event["act"]), votes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +287,9 @@ class Question:
     """One question of one attempt at a job, and all that was said about it.
 
     *facts* are labels and values that the page shows; *in_channel* says that it is posted to Slack
-    too; *announce_to* are people who are told the outcome; *callback_id* is a secret, and stays in
-    the table.
+    too; *announce_to* are people who are told the outcome; *asked_by* is the execution that waits
+    for the answer (its ARN); without a sign of life for *heartbeat* it stops waiting earlier;
+    *callback_id* is a secret, and stays in the table.
     """
 
     ref: QuestionRef
@@ -287,7 +304,8 @@ class Question:
     asked_at: datetime
     until: datetime
     callback_id: str
-    takes_heartbeats: bool = False
+    asked_by: str
+    heartbeat: timedelta | None = None
     heartbeat_at: datetime | None = None
     reminded_at: datetime | None = None
     status: QuestionStatus = QuestionStatus.OPEN
@@ -297,6 +315,10 @@ class Question:
     @property
     def answers(self) -> tuple[Answer, ...]:
         return ANSWERS[self.kind]
+
+    @property
+    def takes_heartbeats(self) -> bool:
+        return self.heartbeat is not None
 
     @property
     def seats(self) -> tuple[Person, ...]:
@@ -342,7 +364,8 @@ def answer(
         return trace(question, refused, person_id, act, given), refused
     voted = _with_person(question, person_id, vote=Vote(given, act))
     if question.rule.needed is None or _is_settled(voted):
-        return _decided(voted, Decision(given, act)), Reception.ACCEPTED
+        decision = Decision(given, act, counting_votes(voted.people))
+        return _decided(voted, decision), Reception.ACCEPTED
     return voted, Reception.ACCEPTED
 
 
@@ -384,7 +407,12 @@ def delegate(
         raise DelegationRefusedError("this person is asked already")
     if len(question.people) >= MAX_PEOPLE:
         raise DelegationRefusedError(f"at most {MAX_PEOPLE} people can be asked")
-    heir = Person(person_id=_free_id(question), address=address, language=giver.language)
+    heir = Person(
+        person_id=_free_id(question),
+        address=address,
+        language=giver.language,
+        asked_at=act.at,
+    )
     passed_on = _with_person(question, person_id, delegated_to=heir.person_id)
     asked = replace(passed_on, people=(*passed_on.people, heir))
     return trace(asked, Reception.ACCEPTED, person_id, act, "delegate"), Reception.ACCEPTED
@@ -456,6 +484,11 @@ def trace(
     who = cut(_plain(person_id), _MAX_CLAIMED_BYTES)
     kept = Trace(reception, who, short, given and cut(_plain(given), _MAX_CLAIMED_BYTES))
     return replace(question, traces=(*question.traces, kept)[-MAX_TRACES:])
+
+
+def counting_votes(people: Iterable[Person]) -> tuple[Vote, ...]:
+    """What they said; who has passed the question on had not said anything."""
+    return tuple(person.vote for person in people if person.vote is not None)
 
 
 def domain(address: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from functions.shared.question import (
     QuestionStatus,
     Rule,
     Trace,
+    counting_votes,
 )
 
 if TYPE_CHECKING:
@@ -154,9 +156,14 @@ def to_item(question: Question, version: int = 1) -> dict[str, Any]:
         "announce_to": [person.to_event() for person in question.announce_to],
         "asked_at": timestamp(question.asked_at),
         "until": timestamp(question.until),
-        "takes_heartbeats": question.takes_heartbeats,
+        "asked_by": question.asked_by,
+        "heartbeat_seconds": (
+            None if question.heartbeat is None else question.heartbeat.total_seconds()
+        ),
         "reminded_at": _optional(question.reminded_at),
-        "decision": question.decision and question.decision.to_event(),
+        "decision": question.decision and replace(question.decision, votes=()).to_event(),
+        # The votes are the people's; twice they would be too much for an item.
+        "is_voted": question.decision is not None and bool(question.decision.votes),
         "traces": [trace.to_event() for trace in question.traces],
     }
     item: dict[str, Any] = {
@@ -178,29 +185,38 @@ def to_item(question: Question, version: int = 1) -> dict[str, Any]:
 def from_item(item: Mapping[str, Any]) -> Question:
     """Read what `to_item` wrote, from the table or from its stream."""
     document = json.loads(item["document"]["S"])
-    decision = document["decision"]
+    people = tuple(Person.from_event(person) for person in document["people"])
     heartbeat_at = item.get("heartbeat_at")
     reminded_at = document["reminded_at"]
+    heartbeat = document["heartbeat_seconds"]
     return Question(
         ref=QuestionRef(item["job_id"]["S"], int(item["attempt"]["N"]), item["name"]["S"]),
         job_type=document["job_type"],
         kind=Kind(document["kind"]),
         title=document["title"],
         facts=tuple((label, value) for label, value in document["facts"]),
-        people=tuple(Person.from_event(person) for person in document["people"]),
+        people=people,
         rule=Rule(document["needed"]),
         in_channel=document["in_channel"],
         announce_to=tuple(Person.from_event(person) for person in document["announce_to"]),
         asked_at=parse_timestamp(document["asked_at"]),
         until=parse_timestamp(document["until"]),
         callback_id=item["callback_id"]["S"],
-        takes_heartbeats=document["takes_heartbeats"],
+        asked_by=document["asked_by"],
+        heartbeat=None if heartbeat is None else timedelta(seconds=heartbeat),
         heartbeat_at=parse_timestamp(heartbeat_at["S"]) if heartbeat_at else None,
         reminded_at=parse_timestamp(reminded_at) if reminded_at else None,
         status=QuestionStatus(item[STATUS]["S"]),
-        decision=Decision.from_event(decision) if decision else None,
+        decision=_decision(document, people),
         traces=tuple(Trace.from_event(trace) for trace in document["traces"]),
     )
+
+
+def _decision(document: Mapping[str, Any], people: tuple[Person, ...]) -> Decision | None:
+    if document["decision"] is None:
+        return None
+    votes = counting_votes(people) if document["is_voted"] else ()
+    return replace(Decision.from_event(document["decision"]), votes=votes)
 
 
 def _optional(moment: datetime | None) -> str | None:

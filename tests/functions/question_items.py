@@ -43,6 +43,7 @@ def any_question(**fields: Any) -> Question:
         "asked_at": ASKED_AT,
         "until": ASKED_AT + timedelta(hours=24),
         "callback_id": "callback-1",
+        "asked_by": "execution-1",
     }
     return Question(**(known | fields))
 

@@ -78,7 +78,7 @@ def lines_of(text: str, *labels: str) -> list[str]:
 
 
 def talked_about() -> Question:
-    question = any_question(people=(ANN, BOB, CARL), rule=Rule(2), takes_heartbeats=True)
+    question = any_question(people=(ANN, BOB, CARL), rule=Rule(2), heartbeat=timedelta(hours=1))
     question, _ = answer(question, "p1", Answer.APPROVE, any_act(comment="Fine.\nPlease go on."))
     question, _ = delegate(question, "p2", "emil@example.com", any_act("bob@example.com"))
     question = cannot_reach(question, "p3", "mail_bounced", ASKED_AT)

@@ -273,6 +273,7 @@ def question() -> Question:
         asked_at=NOW,
         until=NOW + timedelta(days=1),
         callback_id="any-callback",
+        asked_by="any-execution",
     )
 
 

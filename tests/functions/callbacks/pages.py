@@ -1,6 +1,7 @@
 """Every page there is, for tests that hold for all of them."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from functions.callbacks.answer_form import BadFormError, Form, Problem
 from functions.callbacks.link_token import LinkClaims
@@ -24,7 +25,7 @@ from functions.shared.question import (
 from tests.functions.callbacks.page_kit import AN_HOUR_LATER
 from tests.functions.question_items import ANN, BOB, CARL, any_act, any_question
 
-WITH_ALL = any_question(takes_heartbeats=True, heartbeat_at=AN_HOUR_LATER, in_channel=True)
+WITH_ALL = any_question(heartbeat=timedelta(hours=1), heartbeat_at=AN_HOUR_LATER, in_channel=True)
 SEVERAL = any_question(people=(ANN, BOB, CARL), rule=Rule(2), in_channel=True)
 VERIFICATION = any_question(kind=Kind.VERIFICATION, title="Your new account", facts=())
 

@@ -566,7 +566,7 @@ def test_passing_on_to_an_address_of_elsewhere_says_why_and_keeps_it(visitor: Vi
 
 
 def test_a_sign_of_life_is_noted_and_decides_nothing(visitor: Visitor) -> None:
-    token = visitor.ask(any_question(takes_heartbeats=True))
+    token = visitor.ask(any_question(heartbeat=timedelta(hours=1)))
 
     noted = visitor.post(token, {"answer": "heartbeat"})
     shown = visitor.get(token)
@@ -580,7 +580,7 @@ def test_a_sign_of_life_is_noted_and_decides_nothing(visitor: Visitor) -> None:
 
 
 def test_a_sign_of_life_that_comes_too_late_leaves_a_trace(visitor: Visitor) -> None:
-    question = any_question(takes_heartbeats=True)
+    question = any_question(heartbeat=timedelta(hours=1))
     token = visitor.ask(question, JobStatus.FAILED)
 
     assert visitor.post(token, {"answer": "heartbeat"}).status == 410

@@ -116,7 +116,9 @@ def test_the_channel_hears_of_the_question_the_reminder_and_the_end() -> None:
 
 
 def test_the_channel_hears_of_nothing_else() -> None:
-    question = any_question(in_channel=True, people=(ANN, BOB), rule=Rule(2), takes_heartbeats=True)
+    question = any_question(
+        in_channel=True, people=(ANN, BOB), rule=Rule(2), heartbeat=timedelta(hours=1)
+    )
     decided, _ = decide(question, Answer.APPROVE, any_act())
     late, _ = answer(decided, "p2", Answer.REJECT, any_act())
 

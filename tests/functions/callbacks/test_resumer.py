@@ -124,7 +124,7 @@ def test_what_decides_nothing_resumes_nothing(callbacks: FakeCallbacks) -> None:
 
 
 def test_a_sign_of_life_goes_to_the_callback_once(callbacks: FakeCallbacks) -> None:
-    question = any_question(takes_heartbeats=True, people=(ANN, BOB), rule=Rule(2))
+    question = any_question(heartbeat=timedelta(hours=1), people=(ANN, BOB), rule=Rule(2))
     alive, _ = beat(question, "p1", any_act())
     voted, _ = answer(alive, "p1", Answer.APPROVE, any_act())
     still_alive, _ = beat(voted, "p2", any_act(at=LATER + timedelta(minutes=5)))
@@ -252,7 +252,7 @@ def test_logs_tell_ids_of_jobs_and_nothing_else(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="functions")
     question = any_question(
-        callback_id=f"{CANARY}-callback", title=f"{CANARY}-title", takes_heartbeats=True
+        callback_id=f"{CANARY}-callback", title=f"{CANARY}-title", heartbeat=timedelta(hours=1)
     )
     ended, _ = decide(
         question, Answer.REJECT, any_act(f"{CANARY}@example.com", comment=f"{CANARY}-comment")

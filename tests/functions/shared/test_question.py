@@ -186,7 +186,7 @@ def test_an_answer_that_is_not_offered_is_an_error(given: Answer) -> None:
 
 @pytest.mark.parametrize("person_id", ["p9", CHANNEL, ""])
 def test_nobody_but_those_who_were_asked_can_do_anything(person_id: str) -> None:
-    question = any_question(takes_heartbeats=True)
+    question = any_question(heartbeat=timedelta(hours=1))
 
     with pytest.raises(NotAskedError):
         answer(question, person_id, Answer.APPROVE, any_act())
@@ -234,14 +234,45 @@ def test_whom_it_was_passed_on_to_votes_in_the_givers_place() -> None:
     assert [each.reception for each in both.traces] == [Reception.ACCEPTED, Reception.DELEGATED]
 
 
-def test_an_heir_speaks_the_givers_language_until_they_say_otherwise() -> None:
+def test_an_heir_is_asked_from_then_on_and_in_the_givers_language() -> None:
     ann = replace(ANN, language=Language.JAPANESE)
+    act = any_act()
 
-    passed_on, _ = delegate(any_question(people=(ann,)), "p1", "dora@example.com", any_act())
+    passed_on, _ = delegate(any_question(people=(ann,)), "p1", "dora@example.com", act)
 
     assert passed_on.people[-1] == Person(
-        person_id="p2", address="dora@example.com", language=Language.JAPANESE
+        person_id="p2",
+        address="dora@example.com",
+        language=Language.JAPANESE,
+        asked_at=act.at,
     )
+
+
+def test_a_decision_names_everybody_whose_vote_counted() -> None:
+    question = after(
+        ("p1", Answer.APPROVE),
+        ("p2", Answer.REJECT),
+        ("p3", Answer.APPROVE),
+        people=ALL_THREE,
+        rule=Rule(2),
+    )
+
+    assert question.decision is not None
+    assert [(vote.act.by, vote.answer) for vote in question.decision.votes] == [
+        ("p1@example.com", Answer.APPROVE),
+        ("p2@example.com", Answer.REJECT),
+        ("p3@example.com", Answer.APPROVE),
+    ]
+    assert Decision.from_event(question.decision.to_event()) == question.decision
+
+
+def test_an_operators_decision_rests_on_nobodys_vote() -> None:
+    question = after(("p1", Answer.APPROVE), people=ALL_THREE, rule=Rule(3))
+
+    question, _ = decide(question, Answer.APPROVE, any_act("ops", via=Via.JOBCTL))
+
+    assert question.decision is not None
+    assert question.decision.votes == ()
 
 
 def test_whom_it_was_passed_on_to_can_pass_it_on() -> None:
@@ -370,14 +401,14 @@ def test_a_bounce_of_a_decided_question_changes_nothing() -> None:
 def test_a_sign_of_life_is_kept() -> None:
     act = any_act()
 
-    alive, reception = beat(any_question(takes_heartbeats=True), "p1", act)
+    alive, reception = beat(any_question(heartbeat=timedelta(hours=1)), "p1", act)
 
     assert reception is Reception.ACCEPTED
     assert alive.heartbeat_at == act.at
 
 
 def test_a_sign_of_life_that_comes_too_late_keeps_nothing_waiting() -> None:
-    question = any_question(takes_heartbeats=True)
+    question = any_question(heartbeat=timedelta(hours=1))
 
     late, reception = beat(question, "p1", any_act(at=UNTIL + timedelta(seconds=1)))
 
@@ -574,7 +605,7 @@ def test_whatever_people_do_in_whatever_order_a_question_keeps_its_promises(
     *, acts: list[Done], rule: Rule, in_channel: bool
 ) -> None:
     question = any_question(
-        people=ALL_THREE, rule=rule, in_channel=in_channel, takes_heartbeats=True
+        people=ALL_THREE, rule=rule, in_channel=in_channel, heartbeat=timedelta(hours=1)
     )
     overruled = False
 

@@ -76,16 +76,21 @@ def test_everything_about_a_question_comes_back(questions: QuestionTable) -> Non
         people=(
             replace(ANN, vote=vote, language=Language.JAPANESE),
             replace(BOB, delegated_to="p3"),
-            Person(person_id="p3", address="carl@example.com", unreachable="mail_bounced"),
+            Person(
+                person_id="p3",
+                address="carl@example.com",
+                unreachable="mail_bounced",
+                asked_at=HALF_WAY,
+            ),
         ),
         rule=Rule(2),
         in_channel=True,
         announce_to=(ANN,),
-        takes_heartbeats=True,
+        heartbeat=timedelta(hours=1),
         heartbeat_at=HALF_WAY,
         reminded_at=HALF_WAY,
         status=QuestionStatus.DECIDED,
-        decision=Decision(vote.answer, vote.act),
+        decision=Decision(vote.answer, vote.act, (vote,)),
         traces=(Trace(Reception.LATE, "p2", any_act(via=Via.CHANNEL, source=None), "reject"),),
     )
 
@@ -354,7 +359,9 @@ def test_a_sign_of_life_beside_an_answer_costs_neither(
     raced: QuestionTable, racers: ThreadPoolExecutor
 ) -> None:
     for lead, ref in enumerate(refs()):
-        raced.ask(any_question(ref=ref, people=(ANN, BOB), rule=Rule(2), takes_heartbeats=True))
+        raced.ask(
+            any_question(ref=ref, people=(ANN, BOB), rule=Rule(2), heartbeat=timedelta(hours=1))
+        )
 
         told = race(
             racers,
