@@ -1,5 +1,6 @@
 """Handing a mail to SES, and telling three answers apart: sent, surely not sent, nobody knows."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import BodyTypeDef
 
-# SES refuses every mail of ours, not this one; a person has to act first.
-_SENDER_UNFIT = frozenset(
-    {
-        "AccessDeniedException",
-        "AccountSuspendedException",
-        "MailFromDomainNotVerifiedException",
-        "NotFoundException",
-        "SendingPausedException",
-    }
-)
+# Only these can be about one mail: its reader or its words. With any other refusal SES takes no
+# mail of ours until a person has acted.
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
+_OF_ONE_MAIL = frozenset({"BadRequestException", "MessageRejected"})
+_NOT_VERIFIED = re.compile(r"\bis not verified\b", re.IGNORECASE)
+# What follows is a list of addresses and domains, each as it was written in the request; it ends
+# with an ellipsis where SES leaves some out.
+# https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
+_FAILED_IDENTITIES = re.compile(r"failed the check in region\s[^:]*:(?P<list>.*)", re.DOTALL)
+_WORD = re.compile(r"[^\s<>,;:\"'()]+")
 # The request did not leave, or nobody was there to take it.
 _NEVER_SENT = (
     ConnectTimeoutError,
@@ -45,11 +46,14 @@ _NEVER_SENT = (
 
 
 class MailRejectedError(PermanentError):
-    """SES does not take this mail: a bad address, a bad message."""
+    """SES does not take this mail, and its reader or its words are the reason."""
 
 
 class MailSenderUnfitError(PermanentError):
-    """SES takes no mail from this sender: not verified, paused, suspended, not allowed."""
+    """SES takes no mail from this sender: not verified, paused, suspended, not allowed.
+
+    Nobody who was to get one is to blame for it.
+    """
 
 
 class MailThrottledError(TransientError):
@@ -114,7 +118,7 @@ class SesMailSender:
                 },
             )
         except ClientError as error:
-            raise _told_by_ses(error) from error
+            raise self._told_by_ses(error, mail) from error
         except ParamValidationError as error:
             raise MailRejectedError("the mail is not a legal request to SES") from error
         except _NEVER_SENT as error:
@@ -125,19 +129,55 @@ class SesMailSender:
             raise MailUnconfirmedError(f"SES did not answer: {type(error).__name__}") from error
         return answer["MessageId"]
 
+    def _told_by_ses(self, error: ClientError, mail: Mail) -> Exception:
+        code = error.response["Error"].get("Code", "")
+        said = error.response["Error"].get("Message", "")
+        message = f"{code}: {said}"
+        if is_server_error(error):
+            return MailUnconfirmedError(message)
+        if is_throttle(error):
+            return MailThrottledError(message)
+        if code not in _OF_ONE_MAIL or self._is_about_us(said, mail):
+            return MailSenderUnfitError(message)
+        return MailRejectedError(message)
+
+    def _is_about_us(self, said: str, mail: Mail) -> bool:
+        """Whether what SES *said* is about the sender; in doubt no reader is blamed for it."""
+        own = _identities(self._mail_from)
+        if _NOT_VERIFIED.search(said):
+            # In the sandbox, readers have to be verified too: then they alone are named.
+            readers = {identity for to in mail.to for identity in _identities(to)} - own
+            failed = _failed_identities(said)
+            return not failed or not failed <= readers
+        ours = {_bare(self._mail_from), *map(str.lower, self._events.values())}
+        return "configuration set" in said.lower() or any(
+            word.lower() in ours for word in _WORD.findall(said)
+        )
+
+
+def _failed_identities(said: str) -> set[str]:
+    """The addresses and domains that SES names as not verified, in small letters.
+
+    A name with a comma before an address leaves a piece that is no address, and so nobody's.
+    """
+    found = _FAILED_IDENTITIES.search(said)
+    if found is None:
+        return set()
+    return {_bare(identity) for identity in found["list"].split(",") if identity.strip()}
+
+
+def _identities(written: str) -> set[str]:
+    """What can be verified for an address: itself, or its domain."""
+    address = _bare(written)
+    return {address, address.rpartition("@")[2]}
+
+
+def _bare(written: str) -> str:
+    """`Ann <ann@example.com>` is `ann@example.com`; a domain stays as it is."""
+    text = written.strip().lower()
+    return text.rpartition("<")[2].removesuffix(">").strip() if text.endswith(">") else text
+
 
 def _tagged(tags: Mapping[str, str]) -> dict[str, Any]:
     named = [{"Name": name, "Value": value} for name, value in tags.items()]
     return {"EmailTags": named} if named else {}
-
-
-def _told_by_ses(error: ClientError) -> Exception:
-    code = error.response["Error"].get("Code", "")
-    message = f"{code}: {error.response['Error'].get('Message', '')}"
-    if is_server_error(error):
-        return MailUnconfirmedError(message)
-    if is_throttle(error):
-        return MailThrottledError(message)
-    if code in _SENDER_UNFIT:
-        return MailSenderUnfitError(message)
-    return MailRejectedError(message)

@@ -63,6 +63,8 @@ ANSWERS: dict[str, tuple[int, type[Exception]]] = {
     "AccountSuspendedException": (400, MailSenderUnfitError),
     "SendingPausedException": (400, MailSenderUnfitError),
     "AccessDeniedException": (403, MailSenderUnfitError),
+    # No code that SES is known for: whatever it is, no reader is to blame.
+    "UnrecognizedClientException": (403, MailSenderUnfitError),
     "TooManyRequestsException": (429, MailThrottledError),
     "LimitExceededException": (400, MailThrottledError),
     "ThrottlingException": (400, MailThrottledError),
@@ -82,6 +84,71 @@ def test_each_answer_of_ses_says_whether_the_mail_went_out(
 
         with pytest.raises(expected, match="said so"):
             SesMailSender(client, "jobs@example.com").send(MAIL)
+
+
+def answer_to(mail: Mail, code: str, said: str, mail_from: str = "jobs@example.com") -> Exception:
+    """What becomes of a refusal of SES."""
+    client = ses()
+    with Stubber(client) as stub:
+        stub.add_client_error("send_email", code, said, http_status_code=400)
+        with pytest.raises((MailRejectedError, MailSenderUnfitError)) as refused:
+            SesMailSender(client, mail_from, "mail-events").send(mail)
+    return refused.value
+
+
+NOT_VERIFIED = "Email address is not verified."
+FAILED = f"{NOT_VERIFIED} The following identities failed the check in region EU-WEST-1: "
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "said"),
+    [
+        ("jobs@example.com", f"{FAILED}jobs@example.com"),
+        ("Jobs@Example.com", f"{FAILED}ann@example.com, JOBS@EXAMPLE.COM"),
+        ("jobs@example.com", f"{FAILED}Jobs <jobs@example.com>, ann@example.com"),
+        ("Jobs <jobs@example.com>", f"{FAILED}jobs@example.com"),
+        ('"Jobs, Ltd" <jobs@example.com>', f'{FAILED}"Jobs, Ltd" <jobs@example.com>'),
+        # The domain of both: nobody's reader is to blame for the sender's.
+        ("jobs@example.com", f"{FAILED}example.com"),
+        # SES leaves some out, or names none.
+        ("jobs@example.com", f"{FAILED}ann@example.com, ..."),
+        ("jobs@example.com", NOT_VERIFIED),
+        # Somebody else, who is neither.
+        ("jobs@example.com", f"{FAILED}other@example.org"),
+    ],
+)
+def test_a_sender_that_is_not_verified_is_no_fault_of_the_reader(mail_from: str, said: str) -> None:
+    refused = answer_to(MAIL, "MessageRejected", said, mail_from)
+
+    assert isinstance(refused, MailSenderUnfitError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [f"{FAILED}ann@example.org", f"{FAILED}Ann <ANN@example.org>", f"{FAILED}example.org"],
+)
+def test_a_reader_who_is_not_verified_in_the_sandbox_gets_no_mail_and_others_do(said: str) -> None:
+    to_ann = Mail(to=("Ann@example.org",), subject="Hello", text="Hello.")
+
+    assert isinstance(answer_to(to_ann, "MessageRejected", said), MailRejectedError)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Invalid domain name: 'ann@-'", MailRejectedError),
+        ("Message contains invalid content", MailRejectedError),
+        ("Illegal address: njobs@example.com", MailRejectedError),
+        ("Illegal address: <jobs@example.com>", MailSenderUnfitError),
+        ("Configuration set does not exist", MailSenderUnfitError),
+        ("'mail-events' is paused", MailSenderUnfitError),
+    ],
+)
+def test_what_names_our_own_sender_or_settings_is_no_fault_of_the_reader(
+    said: str, expected: type[Exception]
+) -> None:
+    for code in ("BadRequestException", "MessageRejected"):
+        assert type(answer_to(MAIL, code, said)) is expected
 
 
 SILENCES: list[tuple[Exception, type[Exception]]] = [
