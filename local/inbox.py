@@ -22,7 +22,7 @@ _SAFE = {
 # Nothing is run, and nothing comes from anywhere else.
 PAGE_HEADERS = _SAFE | {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; frame-src 'self'; "
+        "default-src 'none'; style-src 'self'; frame-src 'self'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }

@@ -1,6 +1,7 @@
 """The inbox as a page: pure HTML, everything that others wrote escaped."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ INBOX_PATH = "/_local/inbox"
 STYLE_PATH = "/_local/inbox.css"
 MAIL_PATH = "/_local/inbox/mail/"
 REFRESH_SECONDS = 3
+_ADDRESS = re.compile(r"(https?://[^\s<>\"']+)")
 # A link in a mail opens as it would from a mail program: in a window of its own.
 FRAME = "allow-popups allow-popups-to-escape-sandbox"
 # Enough to look at; the rest is in inbox.json.
@@ -79,6 +81,7 @@ def page(messages: Sequence[SlackMessage], mails: Sequence[Mail], *, is_paused: 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 {refresh}
 <title>Inbox ({len(messages)} Slack, {len(mails)} mail)</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="{STYLE_PATH}">
 </head>
 <body>
@@ -129,7 +132,7 @@ def _slack_message(message: SlackMessage) -> str:
 
 
 def _mail(mail: Mail) -> str:
-    body = f'<p class="plain">{html.escape(mail.text)}</p>' if mail.text else ""
+    body = f'<p class="plain">{_with_links(mail.text)}</p>' if mail.text else ""
     if mail.html:
         body += (
             f'<iframe sandbox="{FRAME}" title="HTML of the mail: {html.escape(mail.subject)}" '
@@ -147,6 +150,19 @@ def _mail(mail: Mail) -> str:
 </dl>
 {body}
 </article>"""
+
+
+def _with_links(text: str) -> str:
+    """*text* with its web addresses to follow, as mail programs show it."""
+    parts = _ADDRESS.split(text)
+    # Of what is split so, every second part is an address.
+    parts[1::2] = [
+        f'<a href="{html.escape(address)}" target="_blank" rel="noopener noreferrer">'
+        f"{html.escape(address)}</a>"
+        for address in parts[1::2]
+    ]
+    parts[::2] = map(html.escape, parts[::2])
+    return "".join(parts)
 
 
 def _addresses(label: str, addresses: Sequence[str]) -> str:

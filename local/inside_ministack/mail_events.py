@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Any
 
+import moved_clock  # type: ignore[import-not-found]  # on PYTHONPATH only inside MiniStack
+
 # SES takes a moment: an event that was there before the sender has its answer would hide mistakes.
 DELAY_SECONDS = 0.2
 SEND_PATH = "/v2/email/outbound-emails"
@@ -48,7 +50,7 @@ def _topics(ses_v2: Any, configuration_set: str) -> list[tuple[set[str], str]]:
 def _events(ses: Any, sent: dict[str, Any], message_id: str) -> list[dict[str, Any]]:
     """Send, and for each recipient what the mailbox simulator would make of it."""
     recipients = sent["Destination"].get("ToAddresses", [])
-    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(moved_clock.now()))
     tags = {tag["Name"]: [tag["Value"]] for tag in sent.get("EmailTags", [])}
     mail = {
         "timestamp": at,

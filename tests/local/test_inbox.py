@@ -56,6 +56,16 @@ def test_the_html_of_a_mail_stays_in_a_sandboxed_frame() -> None:
     assert "<b>Hello</b>" not in shown
 
 
+def test_the_addresses_in_the_text_of_a_mail_can_be_followed() -> None:
+    text = 'Open http://127.0.0.1:1/q/1.a-b.c_d and "https://x.org/<i>"'
+
+    shown = page([], [mail(BodyText=text)], is_paused=False)
+
+    assert '<a href="http://127.0.0.1:1/q/1.a-b.c_d" target="_blank"' in shown
+    assert '<a href="https://x.org/" target="_blank"' in shown
+    assert "<i>" not in shown
+
+
 def test_the_page_updates_itself_until_it_is_paused() -> None:
     assert 'http-equiv="refresh"' in page([], [], is_paused=False)
     assert 'http-equiv="refresh"' not in page([], [], is_paused=True)
