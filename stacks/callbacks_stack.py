@@ -115,7 +115,7 @@ class CallbacksStack(Stack):
 
         self.answer_page = self._answer_page(jobs)
         self.api = AnswerApi(self, "Answers", stage=stage, page=self.answer_page.alias)
-        self.inviter = self._inviter(alerts)
+        self.inviter = self._inviter(alerts, jobs)
         self.resumer = self._resumer(alerts)
         self.mail_feedback = self._mail_feedback(alerts)
 
@@ -142,11 +142,12 @@ class CallbacksStack(Stack):
             },
         )
         self.questions.grant(page.role, *_USE_QUESTIONS)
-        jobs.table.grant(page.role, "dynamodb:GetItem")
+        # Strangers reach it: what jobs were given and what came of them is not for this function.
+        jobs.table.grant_look_at_status(page.role)
         self._link_keys.grant_verify(page.role)
         return page
 
-    def _inviter(self, alerts: AlertsStack) -> PlainFunction:
+    def _inviter(self, alerts: AlertsStack, jobs: JobsStack) -> PlainFunction:
         """What tells people of a question, by mail and in the channel, once each."""
         inviter = self._function(
             "Inviter",
@@ -155,6 +156,7 @@ class CallbacksStack(Stack):
             environment={
                 names.STAGE: self._stage.name,
                 names.QUESTION_TABLE_NAME: self.questions.name,
+                names.JOB_TABLE_NAME: jobs.table.table.table_name,
                 names.LINK_KEYS: self._link_keys.as_environment(),
                 names.LINK_BASE_URL: self.api.url,
                 names.REQUEST_TOPIC_ARN: alerts.requests.topic.topic_arn,
@@ -164,6 +166,7 @@ class CallbacksStack(Stack):
         )
         # A query finds the mails that a job's people have had.
         self.questions.grant(inviter.role, *_USE_QUESTIONS, *_KEEP_LEDGER, "dynamodb:Query")
+        jobs.table.grant_look_at_status(inviter.role)
         self._link_keys.grant_sign(inviter.role)
         # No link is signed by a new key before the page knows that key.
         inviter.alias.node.add_dependency(self.answer_page.alias)
@@ -218,7 +221,9 @@ class CallbacksStack(Stack):
                 bisect_batch_on_error=True,
                 report_batch_item_failures=True,
                 retry_attempts=-1,
-                max_record_age=Duration.hours(6),
+                # As long as the stream itself keeps a change. People may have 30 days to answer,
+                # and a job waits until it is woken: late is better than never.
+                max_record_age=Duration.hours(24),
                 on_failure=event_sources.SnsDlq(dead_letters.topic),
             )
         )

@@ -53,7 +53,9 @@ class Stage:
         mail_from: The sender of every mail.
         mail_identity: What was verified in SES for it: the address, or its domain.
         mail_doubt: How long a mail may be on its way to SES with nobody knowing of it before it is
-            taken for one that never left. SES's own word usually settles it within seconds.
+            taken for one that never left. SES's own word usually settles it within seconds. It
+            must be longer than a call of SES may take (15 seconds), or a mail that is just being
+            sent goes out twice; shorter only on the local platform, which answers at once.
         link_key_generation: Which key signs the links in mails and in Slack. One more makes a new
             key and keeps the one before, which still opens the links that it has signed; so never
             two within the life of a link (31 days).

@@ -8,25 +8,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Self
 
 from functions.shared.job import InvalidJobError, check_job_id, check_job_type, parse_timestamp
 from functions.shared.question import ANSWERS, MAX_FACTS, Answer, Kind, QuestionStatus, Via
+from functions.shared.question_event import QuestionEvent
 
 KIND = "question"
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 # Room is left for the answer that a button adds; 3,000 is what Slack takes.
 _ADDRESS = re.compile(r"https?://[!-~]{1,2900}")
-
-
-class Event(StrEnum):
-    """What happened to a question."""
-
-    ASKED = "asked"
-    REMINDED = "reminded"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +53,7 @@ class QuestionNews:
     *needed* None: the first answer decides. *url* None: the channel cannot answer.
     """
 
-    event: Event
+    event: QuestionEvent
     job_id: str
     job_type: str
     attempt: int
@@ -91,7 +83,7 @@ class QuestionNews:
         is_decided = news.status is QuestionStatus.DECIDED
         has_ended = news.status is not QuestionStatus.OPEN
         fits = is_decided == (news.decision is not None) and (
-            has_ended or news.event is not Event.ENDED
+            has_ended or news.event is not QuestionEvent.ENDED
         )
         return news if fits else None
 
@@ -101,7 +93,7 @@ class QuestionNews:
         decision = message["decision"]
         needed, url = message["needed"], message["url"]
         return cls(
-            event=Event(message["event"]),
+            event=QuestionEvent(message["event"]),
             job_id=check_job_id(_text(message["job_id"])),
             job_type=check_job_type(_text(message["job_type"])),
             attempt=_count(message["attempt"]),

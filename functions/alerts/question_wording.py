@@ -6,8 +6,9 @@ Nobody's address is told here, for the channel has more readers than the questio
 import re
 
 from functions.alerts.notice import Button, Command, Fact, Notice
-from functions.alerts.question_news import DecisionNews, Event, QuestionNews
+from functions.alerts.question_news import DecisionNews, QuestionNews
 from functions.shared.question import Answer, Kind, Via
+from functions.shared.question_event import QuestionEvent
 
 _QUESTION, _CLOCK = "❓", "⏰"
 _TICK, _CROSS, _HOURGLASS, _WARNING = "✅", "⛔", "⌛", "⚠️"
@@ -29,11 +30,11 @@ _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 
 
 def question_notice(news: QuestionNews, stage: str) -> Notice:
-    return _end(news, stage) if news.event is Event.ENDED else _request(news, stage)
+    return _end(news, stage) if news.event is QuestionEvent.ENDED else _request(news, stage)
 
 
 def _request(news: QuestionNews, stage: str) -> Notice:
-    again = news.event is Event.REMINDED
+    again = news.event is QuestionEvent.REMINDED
     title = f"Still waiting: {news.title}" if again else f"{_ASKED[news.kind]}: {news.title}"
     return Notice(
         symbol=_CLOCK if again else _QUESTION,

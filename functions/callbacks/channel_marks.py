@@ -8,9 +8,9 @@ batch, which SES may cause for hours. `pk` is `JOB#<job id>`, `sk` is
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.callbacks.invitations import Event
 from functions.shared import names
 from functions.shared.question import QuestionRef
+from functions.shared.question_event import QuestionEvent
 from functions.shared.question_table import KEPT_AFTER_END
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ class ChannelMarks:
         self._client = client
         self._table_name = table_name
 
-    def is_told(self, ref: QuestionRef, event: Event) -> bool:
+    def is_told(self, ref: QuestionRef, event: QuestionEvent) -> bool:
         answer = self._client.get_item(
             TableName=self._table_name, Key=_key(ref, event), ConsistentRead=True
         )
         return "Item" in answer
 
-    def mark_told(self, ref: QuestionRef, event: Event, at: datetime) -> None:
+    def mark_told(self, ref: QuestionRef, event: QuestionEvent, at: datetime) -> None:
         forgotten_at = int((at + KEPT_AFTER_END).timestamp())
         self._client.put_item(
             TableName=self._table_name,
@@ -38,7 +38,7 @@ class ChannelMarks:
         )
 
 
-def _key(ref: QuestionRef, event: Event) -> dict[str, Any]:
+def _key(ref: QuestionRef, event: QuestionEvent) -> dict[str, Any]:
     return {
         names.ITEM_KEY: {"S": f"JOB#{ref.job_id}"},
         names.ITEM_SORT_KEY: {"S": f"CHANNEL#{ref.attempt:06d}#{ref.name}#{event.value}"},

@@ -16,6 +16,7 @@ from functions.shared.question import (
     Reception,
     takes_channel_answers,
 )
+from functions.shared.question_event import QuestionEvent
 
 
 class Occasion(StrEnum):
@@ -88,29 +89,21 @@ def _name(question: Question, to: str, occasion: Occasion) -> str:
     return f"{question.ref.attempt}-{question.ref.name}-{to}-{occasion.value}"
 
 
-class Event(StrEnum):
-    """What the channel is told of a question."""
-
-    ASKED = "asked"
-    REMINDED = "reminded"
-    ENDED = "ended"
-
-
-def event_of(before: Question | None, after: Question) -> Event | None:
+def event_of(before: Question | None, after: Question) -> QuestionEvent | None:
     """What the channel is to be told of a change; the alerts remove what is told twice."""
     if not after.in_channel:
         return None
     if after.status is not QuestionStatus.OPEN:
         was_open = before is None or before.status is QuestionStatus.OPEN
-        return Event.ENDED if was_open else None
+        return QuestionEvent.ENDED if was_open else None
     if before is None:
-        return Event.ASKED
-    return Event.REMINDED if before.reminded_at != after.reminded_at else None
+        return QuestionEvent.ASKED
+    return QuestionEvent.REMINDED if before.reminded_at != after.reminded_at else None
 
 
-def is_still_news(event: Event, question: Question) -> bool:
+def is_still_news(event: QuestionEvent, question: Question) -> bool:
     """Whether the channel should hear of *event*, now that the question is as it is."""
-    return event is Event.ENDED or question.status is QuestionStatus.OPEN
+    return event is QuestionEvent.ENDED or question.status is QuestionStatus.OPEN
 
 
 def answers_in_channel(question: Question) -> bool:

@@ -14,11 +14,11 @@ from typing import Any, Self
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.callbacks.channel_marks import ChannelMarks
 from functions.callbacks.invitations import (
     DueMail,
-    Event,
     Occasion,
     answers_in_channel,
     due_mails,
@@ -30,8 +30,11 @@ from functions.callbacks.links import Links
 from functions.callbacks.mails import personal_mail, render
 from functions.callbacks.question_stream import ChangeWaitsError, QuestionChange, work_through
 from functions.callbacks.request_message import request_message
+from functions.callbacks.waiting_jobs import WaitingJobs
 from functions.shared import names
+from functions.shared.aws_errors import is_transient
 from functions.shared.dead_letters import DeadLetters
+from functions.shared.error_name import error_name
 from functions.shared.errors import TransientError, error_code
 from functions.shared.mail_ledger import MailInDoubtError, MailLedger, MailRecord, MailRecords
 from functions.shared.mail_sender import (
@@ -40,7 +43,14 @@ from functions.shared.mail_sender import (
     MailUnconfirmedError,
     SesMailSender,
 )
-from functions.shared.question import CHANNEL, Question, QuestionRef, cannot_reach
+from functions.shared.question import (
+    CHANNEL,
+    Question,
+    QuestionRef,
+    QuestionStatus,
+    cannot_reach,
+)
+from functions.shared.question_event import QuestionEvent
 from functions.shared.question_table import QuestionTable, UnknownQuestionError, now
 
 
@@ -50,6 +60,7 @@ class Settings:
 
     stage: str
     question_table_name: str
+    job_table_name: str
     link_keys: Mapping[int, str]
     link_base_url: str
     mail_from: str
@@ -63,6 +74,7 @@ class Settings:
         return cls(
             stage=environ[names.STAGE],
             question_table_name=environ[names.QUESTION_TABLE_NAME],
+            job_table_name=environ[names.JOB_TABLE_NAME],
             link_keys=link_keys(environ[names.LINK_KEYS]),
             link_base_url=environ[names.LINK_BASE_URL],
             mail_from=environ[names.MAIL_FROM],
@@ -89,6 +101,7 @@ _ses = boto3.client(
     config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
 )
 questions = QuestionTable(_dynamodb, settings.question_table_name)
+jobs = WaitingJobs(_dynamodb, settings.job_table_name)
 channel_marks = ChannelMarks(_dynamodb, settings.question_table_name)
 mail_records = MailRecords(_dynamodb, settings.question_table_name)
 ledger = MailLedger(
@@ -123,28 +136,65 @@ def tell(change: QuestionChange) -> None:
     except UnknownQuestionError:
         logger.info("question forgotten", extra=_about(change.after))
         return
-    if event is not None:
-        tell_channel(event, question)
-    tell_people(question, now())
-
-
-def tell_channel(event: Event, question: Question) -> None:
-    if not is_still_news(event, question) or channel_marks.is_told(question.ref, event):
+    news = event if event is not None and is_untold(event, question) else None
+    mails = untold(question, now())
+    if (news or mails) and not may_be_told(question):
+        logger.info("job does not wait any more", extra=_about(question))
         return
+    tell_everybody(news, mails, question)
+
+
+def may_be_told(question: Question) -> bool:
+    """Nobody is asked by a job that was stopped, failed or retried; of an end, they are told."""
+    return question.status is not QuestionStatus.OPEN or jobs.is_waiting(question.ref)
+
+
+def tell_everybody(news: QuestionEvent | None, mails: list[DueMail], question: Question) -> None:
+    """Tell the channel and the people, who learn of it although the channel cannot be told.
+
+    Raises:
+        TransientError: Somebody has to be told later; also botocore's own errors.
+    """
+    untold_channel: ChangeWaitsError | None = None
+    if news is not None:
+        try:
+            tell_channel(news, question)
+        except (BotoCoreError, ClientError) as error:
+            why = error_name(error)
+            level = logging.WARNING if is_transient(error) else logging.ERROR
+            logger.log(level, "channel not told", extra={**_about(question), "why": why})
+            untold_channel = ChangeWaitsError(f"the channel was not told: {why}")
+    try:
+        send_all(mails, question)
+    except ChangeWaitsError as error:
+        if untold_channel is None:
+            raise
+        raise ChangeWaitsError(f"{error}; {untold_channel}") from None
+    # Whatever else the mails met says more: it stops every mail, or this change is given up.
+    if untold_channel is not None:
+        raise untold_channel
+
+
+def is_untold(event: QuestionEvent, question: Question) -> bool:
+    """Whether the channel should hear of *event* and has not."""
+    return is_still_news(event, question) and not channel_marks.is_told(question.ref, event)
+
+
+def tell_channel(event: QuestionEvent, question: Question) -> None:
     url = links.url(question, CHANNEL) if answers_in_channel(question) else None
     sns.publish(TopicArn=settings.request_topic_arn, Message=request_message(event, question, url))
     channel_marks.mark_told(question.ref, event, now())
     logger.info("channel told", extra={**_about(question), "event": event.value})
 
 
-def tell_people(question: Question, at: datetime) -> None:
-    """Send each mail that is due; one that may be on its way keeps no other back.
+def send_all(mails: list[DueMail], question: Question) -> None:
+    """Send each of the *mails*; one that may be on its way keeps no other back.
 
     Raises:
         ChangeWaitsError: Of some mails nobody knows yet whether they went out.
     """
     in_doubt = 0
-    for due in untold(question, at):
+    for due in mails:
         try:
             send(due, question)
         except (MailInDoubtError, MailUnconfirmedError):

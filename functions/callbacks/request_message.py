@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
-from functions.callbacks.invitations import Event, people_asked
+from functions.callbacks.invitations import people_asked
 from functions.shared.job import timestamp
 from functions.shared.question import Decision, Question
+from functions.shared.question_event import QuestionEvent
 
 
-def request_message(event: Event, question: Question, url: str | None) -> str:
+def request_message(event: QuestionEvent, question: Question, url: str | None) -> str:
     """The message as JSON; without a *url* the channel only reads."""
     return json.dumps(
         {

@@ -6,6 +6,7 @@ from constructs import Construct
 
 from functions.shared import names
 from stacks.constructs.table_protection import (
+    grant_look,
     grant_on_table,
     grant_query_of_indexes,
     stage_encryption,
@@ -56,6 +57,13 @@ class JobTable(Construct):
     def grant(self, role: iam.IGrantable, *actions: str) -> None:
         """Allow single-item actions on the table."""
         grant_on_table(self.table, role, *actions)
+
+    def grant_look_at_status(self, role: iam.IGrantable) -> None:
+        """Allow seeing whether an attempt at a job still runs; its payload and result are withheld.
+
+        These are the attributes that `functions/callbacks/waiting_jobs.py` reads.
+        """
+        grant_look(self.table, role, "job_id", "status", "attempt")
 
     def grant_query(self, role: iam.IGrantable, *indexes: str) -> None:
         """Allow queries of the named indexes."""

@@ -28,6 +28,25 @@ def grant_on_table(table: dynamodb.TableV2, grantee: iam.IGrantable, *actions: s
         table.encryption_key.grant_encrypt_decrypt(grantee)
 
 
+def grant_look(table: dynamodb.TableV2, grantee: iam.IGrantable, *attributes: str) -> None:
+    """Allow reading these attributes of an item, of which one is its key, and no other.
+
+    A read has to name them in its projection: one that names none asks for all of them.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_examples_dynamodb_attributes.html
+    """
+    iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["dynamodb:GetItem"],
+        resource_arns=[table.table_arn],
+        conditions={
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": list(attributes)},
+            "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+        },
+    )
+    if table.encryption_key:
+        table.encryption_key.grant_decrypt(grantee)
+
+
 def grant_query_of_indexes(table: dynamodb.TableV2, grantee: iam.IGrantable, *indexes: str) -> None:
     """Allow queries of the named indexes."""
     iam.Grant.add_to_principal(

@@ -44,6 +44,22 @@ def test_a_grant_that_no_call_needed_is_named() -> None:
     assert unused(grants_of(DOCUMENT), calls) == {Grant("dynamodb:Query", TABLE)}
 
 
+def test_a_statement_with_a_condition_counts_as_what_it_allows_at_most() -> None:
+    looks = {
+        "Effect": "Allow",
+        "Action": "dynamodb:GetItem",
+        "Resource": TABLE,
+        "Condition": {"ForAllValues:StringEquals": {"dynamodb:Attributes": ["job_id", "status"]}},
+    }
+
+    grants = grants_of({"Statement": [looks]})
+
+    assert grants == {Grant("dynamodb:GetItem", TABLE)}
+    assert denied([Permission("dynamodb:PutItem", TABLE)], grants) == {
+        Permission("dynamodb:PutItem", TABLE)
+    }
+
+
 def test_a_statement_beyond_the_evaluator_is_refused_not_guessed() -> None:
     with pytest.raises(ValueError, match="cannot evaluate"):
         grants_of({"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})

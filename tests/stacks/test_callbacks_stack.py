@@ -121,6 +121,8 @@ def keys_for(template: StackTemplate, role: str, action: str) -> set[str]:
             | READ_STREAM
             | SEND_DEAD_LETTERS
             | {
+                # Whether the job still waits.
+                ("dynamodb:GetItem", "Jobs:JobTable"),
                 # The mails that a job's people have had.
                 ("dynamodb:Query", "QuestionsTable"),
                 ("kms:GenerateMac", "LinkKeysGeneration1"),
@@ -147,6 +149,23 @@ def test_a_function_may_do_what_it_does_and_nothing_else(
     dev: Templates, function: str, allowed: set[Right]
 ) -> None:
     assert rights(dev, function) == EVERY_FUNCTION | allowed
+
+
+@pytest.mark.parametrize("function", ["answer-page", "inviter"])
+def test_of_a_job_it_is_seen_whether_it_runs_and_nothing_that_it_holds(
+    dev: Templates, function: str
+) -> None:
+    [statement] = [
+        statement
+        for statement in dev.statements(function)
+        if "Jobs:JobTable" in map(in_words, resources_of(statement))
+    ]
+
+    assert actions_of(statement) == ["dynamodb:GetItem"]
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["job_id", "status", "attempt"]},
+        "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    }
 
 
 def test_no_function_of_the_stack_is_left_out_of_these_promises(dev: Templates) -> None:
@@ -393,13 +412,13 @@ def test_the_resumer_hears_of_decisions_and_of_signs_of_life(dev: Templates) -> 
 
 
 @pytest.mark.parametrize("function", ["inviter", "resumer"])
-def test_a_change_of_a_question_waits_for_hours_rather_than_being_lost(
+def test_a_change_of_a_question_waits_as_long_as_the_stream_keeps_it_rather_than_being_lost(
     dev: Templates, function: str
 ) -> None:
     mapping = mapping_of(dev, function)
 
     assert mapping["MaximumRetryAttempts"] == -1
-    assert mapping["MaximumRecordAgeInSeconds"] == 6 * 60 * 60
+    assert mapping["MaximumRecordAgeInSeconds"] == 24 * 60 * 60
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BisectBatchOnFunctionError"] is True
     assert mapping["StartingPosition"] == "TRIM_HORIZON"

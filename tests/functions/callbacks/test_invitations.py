@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from functions.callbacks.invitations import Event, due_mails, event_of
+from functions.callbacks.invitations import due_mails, event_of
 from functions.shared.question import (
     Answer,
     Person,
@@ -19,6 +19,7 @@ from functions.shared.question import (
     delegate,
     remind,
 )
+from functions.shared.question_event import QuestionEvent
 from tests.functions.question_items import ANN, ASKED_AT, BOB, CARL, any_act, any_question
 
 SOON = ASKED_AT + timedelta(minutes=1)
@@ -109,10 +110,10 @@ def test_the_channel_hears_of_the_question_the_reminder_and_the_end() -> None:
     decided, _ = decide(again, Answer.APPROVE, any_act())
     expired, _ = close(again)
 
-    assert event_of(None, question) is Event.ASKED
-    assert event_of(question, again) is Event.REMINDED
-    assert event_of(again, decided) is Event.ENDED
-    assert event_of(again, expired) is Event.ENDED
+    assert event_of(None, question) is QuestionEvent.ASKED
+    assert event_of(question, again) is QuestionEvent.REMINDED
+    assert event_of(again, decided) is QuestionEvent.ENDED
+    assert event_of(again, expired) is QuestionEvent.ENDED
 
 
 def test_the_channel_hears_of_nothing_else() -> None:

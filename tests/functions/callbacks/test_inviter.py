@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError
 from functions.alerts.question_news import QuestionNews
 from functions.callbacks import inviter
 from functions.callbacks.channel_marks import ChannelMarks
+from functions.callbacks.waiting_jobs import WaitingJobs
 from functions.shared.dead_letters import DeadLetters
+from functions.shared.job import JobStatus
 from functions.shared.mail_ledger import MailLedger, MailRecords
 from functions.shared.mail_sender import (
     MailRejectedError,
@@ -23,6 +25,7 @@ from functions.shared.mail_sender import (
     MailServerUnreachableError,
     MailThrottledError,
     MailUnconfirmedError,
+    SesMailSender,
 )
 from functions.shared.question import (
     Answer,
@@ -45,6 +48,7 @@ from functions.shared.question_table import QuestionTable
 from tests.functions.callbacks.link_kit import any_links, token_of
 from tests.functions.callbacks.stream_kit import CANARY, broken, logged, record_of, went_back
 from tests.functions.fake_mail_sender import FakeMailSender
+from tests.functions.job_table_rows import ANY_PAYLOAD, ANY_TIME, Rows
 from tests.functions.jobs.fake_aws import FakeSns, refusal
 from tests.functions.question_items import (
     ANN,
@@ -88,15 +92,29 @@ class Office:
 
     questions: QuestionTable
     records: MailRecords
+    rows: Rows
     time: datetime = ASKED_AT + timedelta(seconds=1)
     ses: FakeMailSender = field(default_factory=FakeMailSender)
     channel: FakeTopics = field(default_factory=FakeTopics)
     letters: FakeSns = field(default_factory=FakeSns)
 
     def ask(self, **fields: Any) -> dict[str, Any]:
-        """Ask something; what the stream tells of it."""
+        """Ask something for a job that waits; what the stream tells of it."""
         question = self.questions.ask(any_question(**fields))
+        self.job_is(JobStatus.PROCESSING, question.ref)
         return record_of(None, question)
+
+    def job_is(self, status: JobStatus, ref: QuestionRef = REF) -> None:
+        self.rows.put(
+            {
+                "job_id": {"S": ref.job_id},
+                "job_type": {"S": "document-approval"},
+                "status": {"S": status.value},
+                "attempt": {"N": str(ref.attempt)},
+                "created_at": {"S": ANY_TIME},
+                "payload": {"S": ANY_PAYLOAD},
+            }
+        )
 
     def change(self, how: Any, ref: QuestionRef = REF) -> dict[str, Any]:
         before = self.questions.read(ref)
@@ -126,9 +144,12 @@ class Office:
 
 @pytest.fixture
 def office(
-    question_items: KeyedTable, questions: QuestionTable, monkeypatch: pytest.MonkeyPatch
+    question_items: KeyedTable,
+    questions: QuestionTable,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Office:
-    office = Office(questions, MailRecords(question_items.client, question_items.name))
+    office = Office(questions, MailRecords(question_items.client, question_items.name), rows)
     ledger = MailLedger(
         question_items.client,
         question_items.name,
@@ -138,6 +159,7 @@ def office(
     )
     letters: Any = office.letters
     monkeypatch.setattr(inviter, "questions", questions)
+    monkeypatch.setattr(inviter, "jobs", WaitingJobs(rows.client, rows.table_name))
     monkeypatch.setattr(inviter, "mail_records", office.records)
     marks = ChannelMarks(question_items.client, question_items.name)
     monkeypatch.setattr(inviter, "channel_marks", marks)
@@ -268,6 +290,74 @@ def test_the_outcome_goes_to_those_who_are_to_be_told_and_asks_nothing(office: O
     assert office.ses.tags[1].keys() == {"job_id", "mail"}
 
 
+JOB_ENDED = (JobStatus.CANCELLED, JobStatus.FAILED, JobStatus.TIMED_OUT)
+
+
+@pytest.mark.parametrize("status", JOB_ENDED)
+def test_nobody_is_asked_by_a_job_that_does_not_wait_any_more(
+    office: Office, status: JobStatus
+) -> None:
+    invited = office.ask(in_channel=True, people=(ANN, BOB))
+    office.job_is(status)
+
+    assert office.tell(invited, office.remind()) is None
+
+    assert (office.mailed, office.channel.published) == ([], [])
+
+
+def test_nobody_is_asked_by_the_attempt_before(office: Office) -> None:
+    invited = office.ask(in_channel=True)
+    office.job_is(JobStatus.PROCESSING, QuestionRef("job-1", 2, "approval"))
+
+    assert office.tell(invited) is None
+
+    assert (office.mailed, office.channel.published) == ([], [])
+
+
+def test_nobody_becomes_unreachable_for_a_job_that_does_not_wait_any_more(office: Office) -> None:
+    invited = office.ask()
+    office.job_is(JobStatus.CANCELLED)
+    office.ses.outcomes = [MailRejectedError("MessageRejected: no such address")]
+
+    assert office.tell(invited) is None
+
+    assert office.questions.read(REF).people == (ANN,)
+    assert office.records.of_job("job-1") == []
+
+
+def test_what_came_of_a_question_is_told_although_its_job_has_ended(office: Office) -> None:
+    office.ask(announce_to=(CARL,), in_channel=True)
+    ended = office.change(lambda asked: decide(asked, Answer.APPROVE, any_act()))
+    office.job_is(JobStatus.COMPLETED)
+
+    assert office.tell(ended) is None
+
+    assert [to for to, _ in office.mailed] == ["carl@example.com"]
+    assert [message["event"] for message in office.channel.messages] == ["ended"]
+
+
+def test_the_job_is_looked_at_once_and_only_where_somebody_is_to_be_told(
+    office: Office, question_items: KeyedTable
+) -> None:
+    record = office.ask(in_channel=True, people=(ANN, BOB))
+    looks: list[str] = []
+
+    def count(params: Any, **_details: Any) -> None:
+        if params["TableName"] == office.rows.table_name:
+            looks.append(params["ProjectionExpression"])
+
+    events = question_items.client.meta.events
+    events.register("provide-client-params.dynamodb.GetItem", count)
+    try:
+        office.tell(record)
+        assert looks == ["#status, #attempt"]
+        office.tell(record)
+    finally:
+        events.unregister("provide-client-params.dynamodb.GetItem", count)
+
+    assert len(looks) == 1
+
+
 def test_an_expired_question_is_told_as_such(office: Office) -> None:
     office.ask(announce_to=(CARL,), in_channel=True)
 
@@ -348,6 +438,30 @@ def test_mails_that_ses_does_not_take_from_us_come_again_and_are_an_error(
     assert all(person.unreachable is None for person in office.questions.read(REF).people)
 
 
+def test_a_sender_that_is_not_verified_makes_nobody_unreachable(
+    office: Office, question_items: KeyedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class UnverifiedSes:
+        def send_email(self, **_request: Any) -> None:
+            said = "Email address is not verified. The following identities failed the check in"
+            code = {"Code": "MessageRejected", "Message": f"{said} region EU-WEST-1: j@example.com"}
+            metadata = {"HTTPStatusCode": 400}
+            answer: Any = {"Error": code, "ResponseMetadata": metadata}
+            raise ClientError(answer, "SendEmail")
+
+    client: Any = UnverifiedSes()
+    sender = SesMailSender(client, "j@example.com")
+    items = question_items
+    ledger = MailLedger(items.client, items.name, sender, doubt=DOUBT, now=lambda: office.time)
+    monkeypatch.setattr(inviter, "ledger", ledger)
+
+    assert office.tell(office.ask(people=(ANN, BOB, CARL))) == 0
+
+    question = office.questions.read(REF)
+    assert question.status is QuestionStatus.OPEN
+    assert [person.unreachable for person in question.people] == [None] * 3
+
+
 @pytest.mark.parametrize(
     "error", [MailThrottledError("slow down"), MailServerUnreachableError("nobody there")]
 )
@@ -418,8 +532,11 @@ def dying(client: Any, at: int, when: str) -> Iterator[list[str]]:
 
 
 def calls_of_one_telling() -> int:
-    """Of a question to two people: look at the mails; read it; look again; two writes for each."""
-    return 3 + 2 * 2
+    """Of a question to two people.
+
+    Look at the mails; read the question; look again; look at the job; two writes for each.
+    """
+    return 4 + 2 * 2
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -452,7 +569,7 @@ def test_a_death_between_a_rejection_and_its_note_loses_neither(
     record = office.ask()
     rejected = MailRejectedError("MessageRejected: no such address")
     office.ses.outcomes = [rejected, rejected]
-    with dying(question_items.client, 6, "before"), contextlib.suppress(KilledError):
+    with dying(question_items.client, 7, "before"), contextlib.suppress(KilledError):
         office.tell(record)
     assert office.questions.read(REF).status is QuestionStatus.OPEN
     assert office.records.of_job("job-1")[0].failed == "mail_rejected"
@@ -532,6 +649,36 @@ def test_a_channel_that_cannot_be_told_now_is_told_later(office: Office) -> None
 
     assert len(office.channel.published) == 1
     assert len(office.ses.sent) == 1
+
+
+def test_people_are_mailed_although_the_channel_is_denied(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = office.ask(in_channel=True, people=(ANN, BOB))
+    second = office.ask(ref=QuestionRef("job-2", 1, "approval"), in_channel=True)
+    office.channel.errors = [refusal("AuthorizationErrorException", 403, "Publish")] * 2
+
+    assert office.tell(first, second) == 0
+
+    assert len(office.ses.sent) == 3
+    assert "AuthorizationErrorException in Publish" in logged(caplog, logging.ERROR)
+    assert office.tell(first, second) is None
+    assert len(office.channel.published) == 2
+    assert len(office.ses.sent) == 3
+
+
+def test_what_stops_every_mail_stops_the_batch_although_the_channel_is_denied_too(
+    office: Office,
+) -> None:
+    records = [
+        office.ask(ref=QuestionRef(f"job-{number}", 1, "approval"), in_channel=True)
+        for number in range(2)
+    ]
+    office.channel.errors = [refusal("AuthorizationErrorException", 403, "Publish")]
+    office.ses.outcomes = [MailThrottledError("slow down")]
+
+    assert office.tell(*records) == 0
+    assert office.ses.calls == 1
 
 
 def test_what_is_denied_comes_again_and_is_an_error(
