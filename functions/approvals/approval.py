@@ -3,15 +3,16 @@
 Messages name the field and the rule, never the value: it may be personal.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from functions.approvals.document import Kind
 from functions.shared.errors import MalformedPayloadError
 from functions.shared.mail import is_address
+from functions.shared.payload_fields import is_clean, language, line, refuse_unknown, whole_number
 from functions.shared.question import ANY_ONE, MAX_PEOPLE, MAX_TITLE_LENGTH, Language, Person, Rule
 
 INCOMING = "incoming/"
@@ -20,6 +21,8 @@ MAX_FILE_NAME_LENGTH = 200
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
 MAX_NAME_LENGTH = 100
+# Of an address where the document can be read; a presigned one is about that long.
+MAX_READ_AT_LENGTH = 1_000
 # Half of it passes before the reminder, and a callback waits whole minutes.
 MIN_MINUTES = 2
 MAX_MINUTES = 30 * 24 * 60
@@ -28,6 +31,7 @@ DEFAULT_MINUTES = 24 * 60
 _FIELDS = frozenset(
     {
         "document",
+        "read_at",
         "title",
         "requested_by",
         "reviewers",
@@ -39,8 +43,8 @@ _FIELDS = frozenset(
     }
 )
 _REVIEWER_FIELDS = frozenset({"email", "name", "language"})
-# Unicode's control, format and surrogate characters, and its line and paragraph separators.
-_UNCLEAN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# No browser sends them unescaped, and where an address is shown they could end it.
+_NOT_IN_ADDRESSES = frozenset(' "<>\\^`{|}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class ApprovalRequest:
     reviewers: tuple[Person, ...]
     rule: Rule = ANY_ONE
     title: str | None = None
+    read_at: str | None = None
     requester: Person | None = None
     patience: timedelta = timedelta(minutes=DEFAULT_MINUTES)
     heartbeat: timedelta | None = None
@@ -58,21 +63,27 @@ class ApprovalRequest:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """Read `{document, reviewers, title?, requested_by?, rule?, answer_within_minutes?, ...}`.
+        """Read `{document, reviewers, read_at?, title?, requested_by?, rule?, ...}`.
 
         Raises:
             MalformedPayloadError: A field is missing, unknown or not what it should be.
         """
-        _refuse_unknown(payload, _FIELDS, "an approval")
-        language = _language(payload.get("language", Language.ENGLISH), "language")
-        reviewers = _reviewers(payload.get("reviewers"), language)
-        minutes = _minutes(payload.get("answer_within_minutes", DEFAULT_MINUTES))
+        refuse_unknown(payload, _FIELDS, "an approval")
+        spoken = language(payload.get("language", Language.ENGLISH), "language")
+        reviewers = _reviewers(payload.get("reviewers"), spoken)
+        minutes = whole_number(
+            payload.get("answer_within_minutes", DEFAULT_MINUTES),
+            "answer_within_minutes",
+            MIN_MINUTES,
+            MAX_MINUTES,
+        )
         return cls(
             document=_document(payload.get("document")),
             reviewers=reviewers,
             rule=_rule(payload.get("rule", "any"), len(reviewers)),
             title=_line(payload.get("title"), "title", MAX_TITLE_LENGTH),
-            requester=_requester(payload.get("requested_by"), language),
+            read_at=_read_at(payload.get("read_at")),
+            requester=_requester(payload.get("requested_by"), spoken),
             patience=timedelta(minutes=minutes),
             heartbeat=_heartbeat(payload.get("heartbeat_minutes"), minutes),
             in_channel=_in_channel(payload.get("in_channel", True)),
@@ -82,7 +93,7 @@ class ApprovalRequest:
 def _document(value: Any) -> str:
     if not isinstance(value, str) or not value.startswith(INCOMING):
         raise MalformedPayloadError(f"document must be a key that begins with {INCOMING}")
-    if not _is_clean(value):
+    if not is_clean(value):
         raise MalformedPayloadError("document must not hold control characters")
     if len(value.encode()) > MAX_KEY_BYTES:
         raise MalformedPayloadError(f"document must have at most {MAX_KEY_BYTES} bytes of UTF-8")
@@ -98,10 +109,30 @@ def _document(value: Any) -> str:
     return value
 
 
-def _reviewers(value: Any, language: Language) -> tuple[Person, ...]:
+def _read_at(value: Any) -> str | None:
+    """An address that a browser opens; which document lies there is the submitter's word."""
+    if value is None:
+        return None
+    rule = f"read_at must be an https address of at most {MAX_READ_AT_LENGTH} ASCII characters"
+    if not isinstance(value, str) or len(value) > MAX_READ_AT_LENGTH:
+        raise MalformedPayloadError(rule)
+    if not value.isascii() or not value.isprintable() or _NOT_IN_ADDRESSES & set(value):
+        raise MalformedPayloadError(rule)
+    try:
+        parts = urlsplit(value)
+        is_web = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise MalformedPayloadError(rule) from None
+    # What stands before an @ looks like the place where the link leads, and is not.
+    if not is_web or "@" in parts.netloc:
+        raise MalformedPayloadError(rule)
+    return value
+
+
+def _reviewers(value: Any, spoken: Language) -> tuple[Person, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_PEOPLE:
         raise MalformedPayloadError(f"reviewers must be a list of 1 to {MAX_PEOPLE} people")
-    reviewers = tuple(_reviewer(each, number, language) for number, each in enumerate(value))
+    reviewers = tuple(_reviewer(each, number, spoken) for number, each in enumerate(value))
     addresses: dict[str, int] = {}
     for number, reviewer in enumerate(reviewers):
         first = addresses.setdefault((reviewer.address or "").casefold(), number)
@@ -112,26 +143,26 @@ def _reviewers(value: Any, language: Language) -> tuple[Person, ...]:
     return reviewers
 
 
-def _reviewer(value: Any, number: int, language: Language) -> Person:
+def _reviewer(value: Any, number: int, spoken: Language) -> Person:
     where = f"reviewers[{number}]"
     fields = {"email": value} if isinstance(value, str) else value
     if not isinstance(fields, dict):
         raise MalformedPayloadError(
             f"{where} must be an e-mail address, or an object with email, name and language"
         )
-    _refuse_unknown(fields, _REVIEWER_FIELDS, where)
+    refuse_unknown(fields, _REVIEWER_FIELDS, where)
     return Person(
         person_id=f"p{number + 1}",
         address=_address(fields.get("email"), where),
         name=_line(fields.get("name"), f"{where}.name", MAX_NAME_LENGTH),
-        language=_language(fields.get("language", language), f"{where}.language"),
+        language=language(fields.get("language", spoken), f"{where}.language"),
     )
 
 
-def _requester(value: Any, language: Language) -> Person | None:
+def _requester(value: Any, spoken: Language) -> Person | None:
     if value is None:
         return None
-    return Person(person_id="requester", address=_address(value, "requested_by"), language=language)
+    return Person(person_id="requester", address=_address(value, "requested_by"), language=spoken)
 
 
 def _address(value: Any, where: str) -> str:
@@ -154,22 +185,10 @@ def _rule(value: Any, reviewers: int) -> Rule:
             raise MalformedPayloadError('rule must be "any", "all" or {"quorum": a whole number}')
 
 
-def _minutes(value: Any) -> int:
-    if not _is_whole(value) or not MIN_MINUTES <= value <= MAX_MINUTES:
-        raise MalformedPayloadError(
-            f"answer_within_minutes must be a whole number from {MIN_MINUTES} to {MAX_MINUTES}"
-        )
-    return int(value)
-
-
 def _heartbeat(value: Any, minutes: int) -> timedelta | None:
     if value is None:
         return None
-    if not _is_whole(value) or not 1 <= value <= minutes:
-        raise MalformedPayloadError(
-            "heartbeat_minutes must be a whole number from 1 to answer_within_minutes"
-        )
-    return timedelta(minutes=value)
+    return timedelta(minutes=whole_number(value, "heartbeat_minutes", 1, minutes))
 
 
 def _in_channel(value: Any) -> bool:
@@ -178,38 +197,5 @@ def _in_channel(value: Any) -> bool:
     return value
 
 
-def _language(value: Any, where: str) -> Language:
-    try:
-        return Language(value)
-    except ValueError:
-        raise MalformedPayloadError(f"{where} must be one of {', '.join(Language)}") from None
-
-
 def _line(value: Any, where: str, longest: int) -> str | None:
-    """A line for people to read, or none."""
-    if value is None:
-        return None
-    is_line = isinstance(value, str) and value.strip() and _is_clean(value)
-    if not is_line or len(value) > longest:
-        raise MalformedPayloadError(f"{where} must be one line of 1 to {longest} characters")
-    return str(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_clean(text: str) -> bool:
-    """No control characters, no invisible ones that turn text around, no half surrogate pairs.
-
-    Wide and narrow spaces may stay, which `str.isprintable` would refuse: file names have them.
-    """
-    return not any(unicodedata.category(character) in _UNCLEAN for character in text)
-
-
-def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str], what: str) -> None:
-    unknown = sorted(fields.keys() - known)
-    if unknown:
-        raise MalformedPayloadError(
-            f"unknown field {unknown[0][:40]!r}: {what} has {', '.join(sorted(known))}"
-        )
+    return None if value is None else line(value, where, longest)

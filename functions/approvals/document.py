@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from functions.shared.errors import PermanentError
 from functions.shared.job import parse_timestamp, timestamp
+from functions.shared.question import Answer, Decision, Via, Vote
 
 MAX_EXCERPT_LENGTH = 300
 
@@ -19,6 +20,10 @@ class DocumentUnfitError(PermanentError):
 
 class DocumentChangedError(PermanentError):
     """The document is not the one that was reviewed any more; nothing was finalized."""
+
+
+class DocumentConflictError(PermanentError):
+    """The job's place is taken by what another job of its id filed; that stays as it is."""
 
 
 class Kind(Enum):
@@ -49,7 +54,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What reviewers see of a document without opening it; *measure* is pages or words."""
+    """What reviewers see of a document without opening it.
+
+    *measure* is pages, words or characters.
+    """
 
     measure: str
     count: int
@@ -59,8 +67,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """Which bytes are reviewed, and what is said of them."""
+    """Which bytes are reviewed, for which submission of a job, and what is said of them."""
 
+    submission: str
     key: str
     version_id: str | None
     etag: str
@@ -69,8 +78,9 @@ class PreparedDocument:
     summary: Summary
 
     @classmethod
-    def of(cls, document: Document, summary: Summary) -> Self:
+    def of(cls, document: Document, summary: Summary, submission: str) -> Self:
         return cls(
+            submission=submission,
             key=document.key,
             version_id=document.version_id,
             etag=document.etag,
@@ -97,13 +107,55 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """What somebody said to a document, and by which way.
+
+    By the channel *by* is a name that somebody gave there: a claim, which nothing proves.
+    """
+
+    answer: Answer
+    by: str
+    via: Via
+    at: datetime
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, vote: Vote | Decision) -> Self:
+        act = vote.act
+        return cls(answer=vote.answer, by=act.by, via=act.via, at=act.at, comment=act.comment)
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        """Read what `to_event` wrote."""
+        return cls(
+            answer=Answer(event["answer"]),
+            by=event["by"],
+            via=Via(event["via"]),
+            at=parse_timestamp(event["at"]),
+            comment=event.get("comment"),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        return {
+            "answer": self.answer.value,
+            "by": self.by,
+            "via": self.via.value,
+            "at": timestamp(self.at),
+            **({} if self.comment is None else {"comment": self.comment}),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How a job's review ended: the record that counts, written beside the document it is of.
 
-    *source*, *version_id* and *etag* are the reviewed document's; *sha256* is that of its bytes.
+    *submission* says of which job, whose id may come again. *source*, *version_id* and *etag* are
+    the reviewed document's; *sha256* is that of its bytes. *decided_by*, *via* and *comment* are
+    of whoever settled it; *voices* are all that counted.
     """
 
     job_id: str
+    submission: str
     outcome: Outcome
     at: datetime
     source: str
@@ -111,7 +163,9 @@ class Ending:
     etag: str
     sha256: str
     decided_by: str | None = None
+    via: Via | None = None
     comment: str | None = None
+    voices: tuple[Voice, ...] = ()
 
     @property
     def document(self) -> str:
@@ -131,11 +185,19 @@ class Ending:
                 **event,
                 "outcome": Outcome(event["outcome"]),
                 "at": parse_timestamp(event["at"]),
+                "via": event["via"] and Via(event["via"]),
+                "voices": tuple(Voice.from_event(voice) for voice in event["voices"]),
             }
         )
 
     def to_event(self) -> dict[str, Any]:
-        return {**asdict(self), "outcome": self.outcome.value, "at": timestamp(self.at)}
+        return {
+            **asdict(self),
+            "outcome": self.outcome.value,
+            "at": timestamp(self.at),
+            "via": self.via and self.via.value,
+            "voices": [voice.to_event() for voice in self.voices],
+        }
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
@@ -160,7 +222,7 @@ def _key(outcome: Outcome, job_id: str, source: str) -> str:
     return f"{folder}/{job_id}/{source.rpartition('/')[2]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
     """The document was approved, stamped and moved to its final place."""
 
@@ -168,11 +230,13 @@ class Approved:
     sha256: str
     approved_at: datetime
     decided_by: str | None
+    via: Via | None
     comment: str | None
+    voices: tuple[Voice, ...]
     outcome: Outcome = Outcome.APPROVED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
     """The document was put aside: rejected, or nobody answered in time."""
 
@@ -180,13 +244,18 @@ class Archived:
     sha256: str
     archived_at: datetime
     decided_by: str | None
+    via: Via | None
     comment: str | None
+    voices: tuple[Voice, ...]
     outcome: Outcome
 
 
 def result_of(ending: Ending) -> Approved | Archived:
     """What the job's result tells of how the review ended."""
-    told = (ending.document, ending.sha256, ending.at, ending.decided_by, ending.comment)
+    told: dict[str, Any] = {
+        name: getattr(ending, name)
+        for name in ("document", "sha256", "decided_by", "via", "comment", "voices")
+    }
     if ending.outcome is Outcome.APPROVED:
-        return Approved(*told)
-    return Archived(*told, ending.outcome)
+        return Approved(**told, approved_at=ending.at)
+    return Archived(**told, archived_at=ending.at, outcome=ending.outcome)

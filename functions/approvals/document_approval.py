@@ -13,6 +13,7 @@ from functions.approvals.document_steps import (
     FILING,
     PREPARING,
     archive,
+    breaking_documents,
     finalize,
     finish_earlier,
     prepare,
@@ -27,26 +28,27 @@ from functions.shared.question import Answer
 def handler(request: ApprovalRequest, context: DurableContext) -> Approved | Archived:
     """Prepare the document, ask, and do what the answer says; silence archives it."""
     run = job_run(context)
-    if run.attempt > 1:
-        ended = context.step(
-            finish_earlier(request.document, run), name="finish-earlier-ending", config=FILING
-        )
-        if ended is not None:
-            return result_of(ended)
+    with breaking_documents():
+        if run.attempt > 1:
+            ended = context.step(
+                finish_earlier(request.document, run), name="finish-earlier-ending", config=FILING
+            )
+            if ended is not None:
+                return result_of(ended)
 
-    prepared = context.step(
-        prepare(request.document, run), name="prepare-document", config=PREPARING
-    )
-    decision = ask(review_of(request, prepared), context)
+        prepared = context.step(
+            prepare(request.document, run), name="prepare-document", config=PREPARING
+        )
+        decision = ask(review_of(request, prepared), context)
 
-    if decision is not None and decision.answer is Answer.UNREACHABLE:
-        raise ReviewersUnreachableError("too few reviewers get mail: correct their addresses")
-    if decision is not None and decision.is_yes:
-        filed = context.step(
-            finalize(prepared, decision, run), name="finalize-document", config=FILING
-        )
-    else:
-        filed = context.step(
-            archive(prepared, decision, run), name="archive-document", config=FILING
-        )
+        if decision is not None and decision.answer is Answer.UNREACHABLE:
+            raise ReviewersUnreachableError("too few reviewers get mail: correct their addresses")
+        if decision is not None and decision.is_yes:
+            filed = context.step(
+                finalize(prepared, decision, run), name="finalize-document", config=FILING
+            )
+        else:
+            filed = context.step(
+                archive(prepared, decision, run), name="archive-document", config=FILING
+            )
     return result_of(filed)

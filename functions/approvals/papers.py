@@ -8,7 +8,7 @@ from functions.approvals.document import (
     Outcome,
     Summary,
 )
-from functions.approvals.plain_text import stamp_text, summarize_text
+from functions.approvals.text_document import stamp_text, summarize_text
 
 
 def summarize(document: Document) -> Summary:

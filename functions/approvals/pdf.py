@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf import Configuration, PageObject, PdfReader, PdfWriter, apply_configuration
 from pypdf.annotations import FreeText
 from pypdf.generic import (
     ArrayObject,
@@ -17,12 +17,37 @@ from pypdf.generic import (
 )
 
 from functions.approvals.document import DocumentUnfitError, Ending, Summary
-from functions.approvals.plain_text import excerpt
-from functions.approvals.stamp import stamp_lines
+from functions.approvals.stamp import approvers, stamp_lines
+from functions.approvals.text_document import excerpt
 from functions.shared.question import MAX_TITLE_LENGTH
 
 # Its warnings quote what is in the document.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+
+# A file of a few kilobytes can name one object a million times over, or unpack to gigabytes. These
+# are pypdf's own limits, set to what documents need that people read.
+_MAX_PAGES = 10_000
+_LIMITS = Configuration(
+    page_tree_maximum_entries=2 * _MAX_PAGES,
+    page_tree_maximum_page_entries=20 * _MAX_PAGES,
+)
+# The excerpt may be missing: whoever wants it for a large page does without. Here every operator
+# on the page is gone through in Python, and every letter of its fonts.
+_MAX_UNPACKED_BYTES = 1_000_000
+_EXCERPT_LIMITS = _LIMITS.with_overwrites(
+    zlib_maximum_output_length=_MAX_UNPACKED_BYTES,
+    lzw_maximum_output_length=_MAX_UNPACKED_BYTES,
+    run_length_maximum_output_length=_MAX_UNPACKED_BYTES,
+    brotli_maximum_output_length=_MAX_UNPACKED_BYTES,
+    array_based_stream_maximum_output_length=_MAX_UNPACKED_BYTES,
+    stream_decoding_work_maximum_length=2 * _MAX_UNPACKED_BYTES,
+    stream_parsing_work_maximum_count=100_000,
+    xform_maximum_invocations_per_extraction=0,
+)
+_MAX_FONTS = 20
+_MAX_XOBJECTS = 200
+# Long enough for every title, however many spaces are in it.
+_MAX_TITLE_READ = 10 * MAX_TITLE_LENGTH
 
 _FONT_SIZE = 7
 _LINE_HEIGHT = 9
@@ -45,8 +70,8 @@ def summarize_pdf(body: bytes) -> Summary:
         if reader.is_encrypted:
             raise DocumentUnfitError("the document is encrypted: remove its password")
         pages = len(reader.pages)
-        if not pages:
-            raise DocumentUnfitError("the document has no pages")
+        if not 1 <= pages <= _MAX_PAGES:
+            raise DocumentUnfitError(f"the document must have 1 to {_MAX_PAGES:,} pages")
         title = reader.metadata.title if reader.metadata else None
         return Summary("pages", pages, _title(title), _first_words(reader.pages[0]))
 
@@ -66,7 +91,7 @@ def stamp_pdf(body: bytes, ending: Ending) -> bytes:
         writer.add_metadata(
             {
                 "/ApprovedAt": lines[1],
-                "/ApprovedBy": lines[2].removeprefix("by "),
+                "/ApprovedBy": "; ".join(approvers(ending)),
                 "/ApprovedSha256": ending.sha256,
                 "/ApprovalJob": ending.job_id,
             }
@@ -81,7 +106,8 @@ def stamp_pdf(body: bytes, ending: Ending) -> bytes:
 def _judging() -> Iterator[None]:
     """What a document brings pypdf to is the document's fault, and not mended by another try."""
     try:
-        yield
+        with apply_configuration(_LIMITS):
+            yield
     except DocumentUnfitError:
         raise
     except Exception as error:  # noqa: BLE001  # see below
@@ -93,15 +119,29 @@ def _judging() -> Iterator[None]:
 
 
 def _title(title: str | None) -> str | None:
-    return (excerpt(title)[:MAX_TITLE_LENGTH] or None) if title else None
+    return (excerpt(title[:_MAX_TITLE_READ])[:MAX_TITLE_LENGTH] or None) if title else None
 
 
 def _first_words(page: PageObject) -> str:
-    """Nothing where the text cannot be got out: reviewers look at the document itself."""
+    """Nothing where the text cannot be got out cheaply: reviewers look at the document itself."""
     try:
-        return excerpt(page.extract_text())
+        with apply_configuration(_EXCERPT_LIMITS):
+            return excerpt(page.extract_text()) if _is_plain(page) else ""
     except Exception:  # noqa: BLE001  # a font pypdf stumbles over does not make the document unfit
         return ""
+
+
+def _is_plain(page: PageObject) -> bool:
+    """Whether the page says by itself what is on it, and in not too many fonts.
+
+    A form is a page within the page, which can be drawn any number of times, and hold others.
+    """
+    resources = page.get("/Resources", DictionaryObject()).get_object()
+    fonts = resources.get("/Font", DictionaryObject()).get_object()
+    xobjects = resources.get("/XObject", DictionaryObject()).get_object()
+    if len(fonts) > _MAX_FONTS or len(xobjects) > _MAX_XOBJECTS:
+        return False
+    return all(each.get_object().get("/Subtype") == "/Image" for each in xobjects.values())
 
 
 def _put_note(writer: PdfWriter, lines: tuple[str, ...]) -> None:

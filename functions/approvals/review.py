@@ -17,6 +17,7 @@ def review_of(request: ApprovalRequest, prepared: PreparedDocument) -> Asking:
     name = prepared.key.rpartition("/")[2]
     facts = [
         ("Document", prepared.key),
+        *([("Read it here", request.read_at)] if request.read_at else []),
         (summary.measure.capitalize(), str(summary.count)),
         ("Size", f"{max(1, round(prepared.size / 1024))} KB"),
         ("SHA-256", prepared.sha256),

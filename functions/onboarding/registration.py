@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from functions.shared.errors import MalformedPayloadError
 from functions.shared.mail import is_address
+from functions.shared.payload_fields import language, line, refuse_unknown, whole_number
 from functions.shared.question import Language
 
 MAX_NAME_LENGTH = 100
@@ -38,8 +39,6 @@ _FIELDS = frozenset(
     }
 )
 _SETTING_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-# Not printable to Python, and yet part of names: other spaces, and what joins letters.
-_IN_NAMES_TOO = str.maketrans("\u00a0\u3000", "  ", "\u200c\u200d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +62,11 @@ class Registration:
         Raises:
             MalformedPayloadError: A field is missing, unknown or not what it should be.
         """
-        unknown = sorted(payload.keys() - _FIELDS)
-        if unknown:
-            raise MalformedPayloadError(
-                f"unknown field {unknown[0][:40]!r}: a registration has "
-                f"{', '.join(sorted(_FIELDS))}"
-            )
+        refuse_unknown(payload, _FIELDS, "a registration")
         return cls(
             email=_email(payload.get("email")),
-            name=_line(payload.get("name"), "name", MAX_NAME_LENGTH),
-            language=_language(payload.get("language", Language.ENGLISH)),
+            name=line(payload.get("name"), "name", MAX_NAME_LENGTH),
+            language=language(payload.get("language", Language.ENGLISH), "language"),
             verify_within=_patience(payload.get("verify_within_minutes", DEFAULT_VERIFY_MINUTES)),
             preferences=_settings(payload.get("preferences", {}), "preferences"),
             notifications=_settings(payload.get("notifications", {}), "notifications"),
@@ -94,28 +88,9 @@ def _email(value: Any) -> str:
     return value.lower()
 
 
-def _line(value: Any, where: str, max_length: int) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if not 1 <= len(text) <= max_length or not text.translate(_IN_NAMES_TOO).isprintable():
-        raise MalformedPayloadError(f"{where} must be one line of 1 to {max_length} characters")
-    return text
-
-
-def _language(value: Any) -> Language:
-    try:
-        return Language(value)
-    except ValueError:
-        raise MalformedPayloadError(f"language must be {' or '.join(Language)}") from None
-
-
 def _patience(value: Any) -> timedelta:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not is_number or not MIN_VERIFY_MINUTES <= value <= MAX_VERIFY_MINUTES:
-        raise MalformedPayloadError(
-            f"verify_within_minutes must be a whole number from {MIN_VERIFY_MINUTES} to "
-            f"{MAX_VERIFY_MINUTES}"
-        )
-    return timedelta(minutes=value)
+    minutes = whole_number(value, "verify_within_minutes", MIN_VERIFY_MINUTES, MAX_VERIFY_MINUTES)
+    return timedelta(minutes=minutes)
 
 
 def _settings(value: Any, where: str) -> dict[str, Setting]:
@@ -136,7 +111,7 @@ def _setting(value: Any, where: str) -> Setting:
     if isinstance(value, int) and abs(value) <= MAX_SETTING_NUMBER:
         return value
     if isinstance(value, str):
-        return _line(value, where, MAX_SETTING_LENGTH)
+        return line(value, where, MAX_SETTING_LENGTH)
     raise MalformedPayloadError(
         f"{where} must be a text, true, false, or a whole number of at most {MAX_SETTING_NUMBER}"
     )
@@ -146,7 +121,7 @@ def _interests(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_INTERESTS:
         raise MalformedPayloadError(f"interests must be a list of at most {MAX_INTERESTS} texts")
     interests = [
-        _line(each, f"interests[{position}]", MAX_INTEREST_LENGTH)
+        line(each, f"interests[{position}]", MAX_INTEREST_LENGTH)
         for position, each in enumerate(value)
     ]
     if len({interest.casefold() for interest in interests}) < len(interests):

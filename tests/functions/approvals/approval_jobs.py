@@ -157,8 +157,10 @@ class Deaths:
         self.jobs.run(*self.story.people, **self.story.payload)
         assert self.points.has_killed is (point is not None)
         row = self.jobs.row
-        # A callback's id is made anew by each execution.
-        questions = [replace(question, callback_id="") for question in self.jobs.questions]
+        # Of each execution its own.
+        questions = [
+            replace(question, callback_id="", asked_by="") for question in self.jobs.questions
+        ]
         return Left(
             row["status"],
             row.get("result"),

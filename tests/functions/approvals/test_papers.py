@@ -12,9 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
 
-from functions.approvals.document import Document, DocumentUnfitError, Ending, Outcome, Summary
+from functions.approvals.document import (
+    Document,
+    DocumentUnfitError,
+    Ending,
+    Outcome,
+    Summary,
+    Voice,
+)
 from functions.approvals.papers import as_filed, summarize
-from functions.approvals.stamp import reduced
+from functions.approvals.stamp import reduced, stamp_lines
+from functions.shared.question import Answer, Via
 from tests.functions.approvals.library import (
     CONTRACT,
     NOTES,
@@ -33,9 +41,16 @@ def pdf_document(body: bytes) -> Document:
     return any_document(body, CONTRACT)
 
 
+def any_voice(
+    by: str, via: Via = Via.LINK, answer: Answer = Answer.APPROVE, comment: str | None = None
+) -> Voice:
+    return Voice(answer=answer, by=by, via=via, at=ASKED_AT, comment=comment)
+
+
 def any_ending(document: Document, **fields: Any) -> Ending:
     known: dict[str, Any] = {
         "job_id": JOB,
+        "submission": f"{JOB} of {ASKED_AT}",
         "outcome": Outcome.APPROVED,
         "at": ASKED_AT,
         "source": document.key,
@@ -43,6 +58,8 @@ def any_ending(document: Document, **fields: Any) -> Ending:
         "etag": document.etag,
         "sha256": hashlib.sha256(document.body).hexdigest(),
         "decided_by": "ann@example.com",
+        "via": Via.LINK,
+        "voices": (any_voice("ann@example.com"),),
     }
     return Ending(**(known | fields))
 
@@ -138,7 +155,7 @@ def test_a_stamp_is_the_same_however_often_it_is_put_and_leaves_what_was_approve
     stamped = as_filed(document, ending)
 
     assert stamped == as_filed(document, ending)
-    assert stamped != as_filed(document, replace(ending, decided_by="bob@example.com"))
+    assert stamped != as_filed(document, replace(ending, voices=(any_voice("bob@example.com"),)))
     assert hashlib.sha256(stamped[: len(body)]).hexdigest() == ending.sha256
 
 
