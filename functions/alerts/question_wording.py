@@ -24,8 +24,11 @@ _OUTCOMES = {
     Answer.VERIFY: (_TICK, "Verified"),
     Answer.UNREACHABLE: (_WARNING, "Nobody to answer"),
 }
+# A question can end although its job does not go on.
+_LOOK = "The command says what became of the job."
 _MAX_LABEL = 40
 _WORDS = re.compile(r"[^\W_]+")
+_ACCOUNT = re.compile(r"\d{12}")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 
 
@@ -50,14 +53,14 @@ def _end(news: QuestionNews, stage: str) -> Notice:
     decision = news.decision
     if decision is None:
         symbol, outcome = _HOURGLASS, "Expired"
-        advice = "Nobody decided in time. The job goes on without an answer."
+        advice = f"Nobody decided in time. {_LOOK}"
         ended: tuple[Fact, ...] = (Fact("Was open until", news.until),)
     else:
         symbol, outcome = _OUTCOMES[decision.answer]
-        advice = "The job goes on with this answer."
+        advice = f"The question is closed. {_LOOK}"
         ended = (Fact("Decided by", _who(decision)), Fact("Decided", decision.at))
         if decision.answer is Answer.UNREACHABLE:
-            advice = "No mail reaches enough of those who were asked. The job goes on without them."
+            advice = f"No mail reaches enough of those who were asked. {_LOOK}"
             ended = (Fact("Given up", decision.at),)
     return Notice(
         symbol=symbol,
@@ -114,13 +117,13 @@ def _who(decision: DecisionNews) -> str:
         case Via.CHANNEL:
             return f"{decision.by}, by the name they gave in the channel"
         case Via.JOBCTL:
-            return f"operator {_arn_name(decision.by)}, with jobctl"
+            return f"{_operator(decision.by)}, with jobctl"
         case _:
             is_address = _ADDRESS.fullmatch(decision.by) is not None
             return "one of those asked" if is_address else decision.by
 
 
-def _arn_name(arn: str) -> str:
-    """The role and its session, or the user: `assumed-role/Operator/jane` is `Operator/jane`."""
-    resource = arn.rpartition(":")[2]
-    return resource.partition("/")[2] or resource
+def _operator(by: str) -> str:
+    """Their name; the number of the account is nothing for a channel."""
+    name = by.partition(" of account ")[0]
+    return "an operator" if _ACCOUNT.search(name) else f"operator {name}"

@@ -13,7 +13,6 @@ from functions.shared.question import (
     Person,
     Question,
     QuestionStatus,
-    Reception,
     takes_channel_answers,
 )
 from functions.shared.question_event import QuestionEvent
@@ -26,6 +25,8 @@ class Occasion(StrEnum):
     REMINDER = "reminder"
     # Somebody passed the question on to them.
     DELEGATION = "delegation"
+    # They passed it on to somebody whom no mail reaches.
+    RETURN = "return"
     OUTCOME = "outcome"
 
 
@@ -33,13 +34,15 @@ class Occasion(StrEnum):
 class DueMail:
     """A mail that *person* must have got by now, and its name in the ledger.
 
-    *giver* is who passed the question on to them, if anybody did.
+    *giver* is who passed the question on to them, if anybody did; *lost* is to whom they passed it
+    on in vain.
     """
 
     name: str
     occasion: Occasion
     person: Person
     giver: Person | None = None
+    lost: Person | None = None
 
 
 def due_mails(question: Question, now: datetime) -> tuple[DueMail, ...]:
@@ -58,22 +61,36 @@ def due_mails(question: Question, now: datetime) -> tuple[DueMail, ...]:
 
 def _asking(question: Question, person: Person) -> DueMail:
     """The latest that asks *person*: a reminder says all that an invitation does."""
-    giver = next((each for each in question.people if each.delegated_to == person.person_id), None)
-    if question.reminded_at is not None and not _came_after(question, giver, question.reminded_at):
-        occasion = Occasion.REMINDER
-    else:
-        occasion = Occasion.INVITATION if giver is None else Occasion.DELEGATION
-    return DueMail(_name(question, person.person_id, occasion), occasion, person, giver)
+    if question.reminded_at is not None and not _came_after(person, question.reminded_at):
+        return _due(question, person, Occasion.REMINDER)
+    others = [each for each in question.people if each.delegated_to == person.person_id]
+    # Those before them in the list passed it on to them, those behind had it from them.
+    place = question.people.index(person)
+    lost = next((each for each in reversed(others) if question.people.index(each) > place), None)
+    if lost is not None:
+        return _due(question, person, Occasion.RETURN, lost=lost)
+    giver = next(iter(others), None)
+    occasion = Occasion.INVITATION if giver is None else Occasion.DELEGATION
+    return _due(question, person, occasion, giver=giver)
 
 
-def _came_after(question: Question, giver: Person | None, moment: datetime) -> bool:
-    """Whether the question was passed on by *giver* only after *moment*."""
-    return giver is not None and any(
-        trace.reception is Reception.ACCEPTED
-        and trace.person == giver.person_id
-        and trace.act.at > moment
-        for trace in question.traces
-    )
+def _came_after(person: Person, moment: datetime) -> bool:
+    """Whether the question came to *person* only after *moment*."""
+    return person.asked_at is not None and person.asked_at > moment
+
+
+def _due(
+    question: Question,
+    person: Person,
+    occasion: Occasion,
+    *,
+    giver: Person | None = None,
+    lost: Person | None = None,
+) -> DueMail:
+    name = _name(question, person.person_id, occasion)
+    # They may try one colleague after another, and each time the question may come back.
+    unique = name if lost is None else f"{name}-{lost.person_id}"
+    return DueMail(unique, occasion, person, giver, lost)
 
 
 def _outcomes(question: Question) -> tuple[DueMail, ...]:

@@ -7,18 +7,21 @@ around what stands beside it, or be taken for our own words.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from functions.callbacks.invitations import DueMail, Occasion
 from functions.callbacks.page_words import WORDS, Words
+from functions.shared.fact_labels import translated
 from functions.shared.mail import Mail
 from functions.shared.mail_templates import MailTemplates
 from functions.shared.plain_text import one_line
 from functions.shared.question import (
     CHANNEL,
+    YES,
+    Act,
     Answer,
     Decision,
     Kind,
@@ -26,12 +29,22 @@ from functions.shared.question import (
     Person,
     Question,
     Via,
+    counting_votes,
 )
 
 MAX_NAME_LENGTH = 80
 _MAX_TITLE_LENGTH = 150
 _MAX_FACT_LENGTH = 300
 _MAX_COMMENT_LENGTH = 1_000
+# Where something can be read; a presigned address is about that long.
+_MAX_ADDRESS_LENGTH = 1_000
+_ADDRESS = re.compile(r"https://[!-~]+")
+
+_MINUTE = timedelta(minutes=1)
+_UNITS: Mapping[Language, Mapping[timedelta, str]] = {
+    Language.ENGLISH: {timedelta(days=1): "day", timedelta(hours=1): "hour", _MINUTE: "minute"},
+    Language.JAPANESE: {timedelta(days=1): "日", timedelta(hours=1): "時間", _MINUTE: "分"},
+}
 
 # Whoever signs somebody else up chooses the name. With one of these in it, it could be an
 # advertisement, or lead to one; nobody is greeted with it.
@@ -50,6 +63,7 @@ class ApprovalInvitation:
     needed: int | None
     people: int
     until: datetime
+    heartbeat: timedelta | None
     url: str
 
 
@@ -66,6 +80,15 @@ class ApprovalDelegation(ApprovalInvitation):
     template: ClassVar[str] = "approval_delegation"
 
     passed_on_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalReturn(ApprovalInvitation):
+    """Asks a reviewer again who passed the question on to somebody whom no mail reaches."""
+
+    template: ClassVar[str] = "approval_return"
+
+    passed_on_to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +110,11 @@ class VerificationReminder(VerificationInvitation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Tells somebody what came of a question; without a *decision* the time passed."""
+    """Tells somebody what came of a question; without a *decision* the time passed.
+
+    Of a question that several had to agree to, *agreed* says how many of the *people* did, and
+    *needed* how many had to.
+    """
 
     template: ClassVar[str] = "outcome"
 
@@ -95,6 +122,9 @@ class Outcome:
     title: str
     facts: tuple[tuple[str, str], ...]
     decision: Decision | None
+    agreed: int | None = None
+    needed: int | None = None
+    people: int = 1
 
 
 Invitation = ApprovalInvitation | VerificationInvitation
@@ -104,9 +134,16 @@ PersonalMail = Invitation | Outcome
 def personal_mail(due: DueMail, question: Question, url: Callable[[], str]) -> PersonalMail:
     """What a due mail says; *url* makes a link, where one is needed."""
     name = _name(due.person)
+    people = sum(seat.person_id != CHANNEL for seat in question.seats)
     if due.occasion is Occasion.OUTCOME:
         return Outcome(
-            name=name, title=question.title, facts=question.facts, decision=question.decision
+            name=name,
+            title=question.title,
+            facts=question.facts,
+            decision=question.decision,
+            agreed=_agreed(question),
+            needed=question.rule.needed,
+            people=people,
         )
     if question.kind is Kind.VERIFICATION:
         ask = VerificationInvitation
@@ -118,41 +155,71 @@ def personal_mail(due: DueMail, question: Question, url: Callable[[], str]) -> P
         "title": question.title,
         "facts": question.facts,
         "needed": question.rule.needed,
-        "people": sum(seat.person_id != CHANNEL for seat in question.seats),
+        "people": people,
         "until": question.until,
+        "heartbeat": question.heartbeat,
         "url": url(),
     }
     if due.occasion is Occasion.REMINDER:
         return ApprovalReminder(**asked)
+    if due.lost is not None:
+        return ApprovalReturn(**asked, passed_on_to=_known_as(due.lost))
     if due.giver is not None:
-        giver = _name(due.giver) or due.giver.address or ""
-        return ApprovalDelegation(**asked, passed_on_by=giver)
+        return ApprovalDelegation(**asked, passed_on_by=_known_as(due.giver))
     return ApprovalInvitation(**asked)
+
+
+def _agreed(question: Question) -> int | None:
+    """How many said yes; None where one was enough, or it was not they who decided."""
+    decision = question.decision
+    if question.rule.needed is None or (decision is not None and not decision.votes):
+        return None
+    votes = counting_votes(question.people) if decision is None else decision.votes
+    return sum(vote.answer in YES for vote in votes)
 
 
 def render(mail: PersonalMail, language: Language, to: str) -> Mail:
     """The mail as it is sent to the address *to*."""
-    return _templates().mail(mail.template, language, to=to, values=_values(mail, WORDS[language]))
+    return _templates().mail(mail.template, language, to=to, values=_values(mail, language))
 
 
-def _values(mail: PersonalMail, words: Words) -> Mapping[str, Any]:
+def _values(mail: PersonalMail, language: Language) -> Mapping[str, Any]:
+    words = WORDS[language]
     known: dict[str, Any] = {"name": mail.name}
     if isinstance(mail, VerificationInvitation):
         return known | {"until": words.moment(mail.until), "url": mail.url}
-    facts = [
-        (one_line(label, _MAX_FACT_LENGTH), one_line(value, _MAX_FACT_LENGTH))
-        for label, value in mail.facts
-    ]
+    facts = [_fact(label, value, language) for label, value in mail.facts]
     known |= {"title": one_line(mail.title, _MAX_TITLE_LENGTH)}
     if isinstance(mail, Outcome):
-        return known | _outcome(mail.decision, facts, words)
+        agreed = {"agreed": mail.agreed, "needed": mail.needed, "people": mail.people}
+        return known | agreed | _outcome(mail.decision, facts, words)
     if mail.needed is not None:
         facts.append((words.rule, words.rule_of(mail.needed, mail.people)))
     facts.append((words.until, words.moment(mail.until)))
-    known |= {"facts": facts, "url": mail.url}
+    heartbeat = None if mail.heartbeat is None else _duration(mail.heartbeat, language)
+    known |= {"facts": facts, "url": mail.url, "heartbeat": heartbeat}
     if isinstance(mail, ApprovalDelegation):
         known["passed_on_by"] = one_line(mail.passed_on_by, MAX_NAME_LENGTH)
+    if isinstance(mail, ApprovalReturn):
+        known["passed_on_to"] = one_line(mail.passed_on_to, MAX_NAME_LENGTH)
     return known
+
+
+def _fact(label: str, value: str, language: Language) -> tuple[str, str]:
+    """In the reader's language, as far as it is known; what leads somewhere must stay whole."""
+    is_address = _ADDRESS.fullmatch(value) is not None
+    most = _MAX_ADDRESS_LENGTH if is_address else _MAX_FACT_LENGTH
+    return one_line(translated(label, language), _MAX_FACT_LENGTH), one_line(value, most)
+
+
+def _duration(time: timedelta, language: Language) -> str:
+    """*time* in whole days, hours or minutes, in the largest that says it exactly."""
+    exact = (size for size in _UNITS[language] if not time % size)
+    size = next(exact, _MINUTE)
+    count, unit = time // size, _UNITS[language][size]
+    if language is Language.JAPANESE:
+        return f"{count}{unit}"
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _outcome(
@@ -166,7 +233,7 @@ def _outcome(
     told = [
         *facts,
         (words.answer, words.said[decision.answer]),
-        (words.by, one_line(_who(decision, words), MAX_NAME_LENGTH)),
+        (words.by, _deciders(decision, words)),
         (words.at, words.moment(decision.act.at)),
     ]
     if decision.act.comment:
@@ -174,14 +241,24 @@ def _outcome(
     return {"outcome": decision.answer.value, "facts": told}
 
 
-def _who(decision: Decision, words: Words) -> str:
-    match decision.act.via:
+def _deciders(decision: Decision, words: Words) -> str:
+    """Everybody who gave the answer that was decided."""
+    acts = [vote.act for vote in decision.votes if vote.answer is decision.answer]
+    return ", ".join(one_line(_who(act, words), MAX_NAME_LENGTH) for act in acts or [decision.act])
+
+
+def _who(act: Act, words: Words) -> str:
+    match act.via:
         case Via.JOBCTL:
             return words.operator
         case Via.CHANNEL:
-            return words.from_channel(decision.act.by)
+            return words.from_channel(act.by)
         case _:
-            return decision.act.by
+            return act.by
+
+
+def _known_as(person: Person) -> str:
+    return _name(person) or person.address or ""
 
 
 def _name(person: Person) -> str | None:

@@ -8,6 +8,10 @@ from functions.shared.job import timestamp
 from functions.shared.question import Decision, Question
 from functions.shared.question_event import QuestionEvent
 
+# Whoever reads the channel is not who was asked: of a document it gets the name and the measures,
+# and neither its words nor an address that opens it.
+NOT_FOR_THE_CHANNEL = frozenset({"Begins with", "Read it here"})
+
 
 def request_message(event: QuestionEvent, question: Question, url: str | None) -> str:
     """The message as JSON; without a *url* the channel only reads."""
@@ -21,7 +25,11 @@ def request_message(event: QuestionEvent, question: Question, url: str | None) -
             "question": question.ref.name,
             "question_kind": question.kind.value,
             "title": question.title,
-            "facts": [list(fact) for fact in question.facts],
+            "facts": [
+                [label, value]
+                for label, value in question.facts
+                if label not in NOT_FOR_THE_CHANNEL
+            ],
             "asked_of": people_asked(question),
             "needed": question.rule.needed,
             "until": timestamp(question.until),

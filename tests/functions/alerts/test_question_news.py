@@ -139,6 +139,14 @@ def test_each_end_has_its_own_words_and_nothing_to_press(end: dict[str, Any], ti
     assert buttons(end) == []
 
 
+@pytest.mark.parametrize(
+    "end", [ended_question("approve"), ended_question("unreachable"), ended_question()]
+)
+def test_of_a_question_that_ended_nothing_is_claimed_about_the_job(end: dict[str, Any]) -> None:
+    assert "goes on" not in json.dumps(told(end))
+    assert [command.line for command in said(end).commands] == ["jobctl --stage dev show job-1"]
+
+
 def test_nobody_is_said_to_have_decided_what_expired_or_reached_nobody() -> None:
     assert "Decided by" not in facts(ended_question())
     assert "Decided by" not in facts(ended_question("unreachable", by="", via="mail service"))
@@ -151,11 +159,13 @@ def test_nobody_is_said_to_have_decided_what_expired_or_reached_nobody() -> None
         ("ann@example.com", None, "one of those asked"),
         ("Ann", "channel", "Ann, by the name they gave in the channel"),
         (
-            "arn:aws:sts::123456789012:assumed-role/Operator/jane",
+            "jane as Operator",
             "jobctl",
-            "operator Operator/jane, with jobctl",
+            "operator jane as Operator, with jobctl",
         ),
-        ("arn:aws:iam::123456789012:root", "jobctl", "operator root, with jobctl"),
+        ("root of account 123456789012", "jobctl", "operator root, with jobctl"),
+        # An ARN of a kind that jobctl knows no name in.
+        ("arn:aws:iam::123456789012:other/jane", "jobctl", "an operator, with jobctl"),
     ],
 )
 def test_it_is_told_who_decided_and_by_which_way(by: str, via: str | None, who: str) -> None:

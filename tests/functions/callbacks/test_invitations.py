@@ -5,11 +5,13 @@ from typing import Any
 
 from functions.callbacks.invitations import due_mails, event_of
 from functions.shared.question import (
+    MAX_TRACES,
     Answer,
     Person,
     Question,
     QuestionRef,
     QuestionStatus,
+    Reception,
     Rule,
     answer,
     beat,
@@ -18,6 +20,7 @@ from functions.shared.question import (
     decide,
     delegate,
     remind,
+    trace,
 )
 from functions.shared.question_event import QuestionEvent
 from tests.functions.question_items import ANN, ASKED_AT, BOB, CARL, any_act, any_question
@@ -89,6 +92,57 @@ def test_whoever_got_it_after_the_reminder_is_asked_once() -> None:
     question = passed_on(reminded(any_question()), at=LATER)
 
     assert names_of(question) == ["1-approval-p2-delegation"]
+
+
+def back(question: Question, heir: str = "p2", **fields: Any) -> Question:
+    return cannot_reach(question, heir, "mail_bounced", **({"now": LATER} | fields))
+
+
+def test_whoever_got_it_back_is_asked_again_and_told_why() -> None:
+    [due] = due_mails(back(passed_on(any_question())), LATER)
+
+    assert due.name == "1-approval-p1-return-p2"
+    assert due.person.address == "ann@example.com"
+    assert due.lost is not None
+    assert due.lost.address == "dora@example.com"
+
+
+def test_whoever_got_it_back_twice_is_asked_each_time() -> None:
+    once = back(passed_on(any_question()))
+    twice = back(passed_on(once, to="eve@example.com", at=LATER), "p3")
+
+    assert [names_of(once), names_of(twice)] == [
+        ["1-approval-p1-return-p2"],
+        ["1-approval-p1-return-p3"],
+    ]
+
+
+def test_an_heir_who_passed_it_on_in_vain_is_told_so_and_not_that_they_are_new() -> None:
+    to_dora = passed_on(any_question())
+    to_eve, _ = delegate(to_dora, "p2", "eve@example.com", any_act())
+
+    assert names_of(back(to_eve, "p3")) == ["1-approval-p2-return-p3"]
+
+
+def test_whoever_got_it_back_after_the_reminder_is_asked_and_before_it_reminded() -> None:
+    after = back(passed_on(reminded(any_question()), at=HALF_WAY + timedelta(minutes=1)))
+    before = reminded(back(passed_on(any_question()), now=SOON))
+
+    assert names_of(after) == ["1-approval-p1-return-p2"]
+    assert names_of(before) == ["1-approval-p1-reminder"]
+
+
+def test_a_flood_of_traces_asks_nobody_again() -> None:
+    question = reminded(any_question(people=(ANN, BOB), rule=Rule(2)))
+    asked = passed_on(question, at=LATER)
+    flooded = asked
+    for number in range(MAX_TRACES + 1):
+        tried = any_act(by=f"somebody {number}", at=LATER)
+        flooded = trace(flooded, Reception.TAMPERED_LINK, "p2", tried)
+
+    # The note that it was passed on has been pushed out.
+    assert not any(each.reception is Reception.ACCEPTED for each in flooded.traces)
+    assert names_of(flooded) == names_of(asked)
 
 
 def test_a_question_whose_time_is_up_asks_nobody() -> None:

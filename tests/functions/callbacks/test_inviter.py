@@ -28,6 +28,7 @@ from functions.shared.mail_sender import (
     SesMailSender,
 )
 from functions.shared.question import (
+    MAX_TRACES,
     Answer,
     Language,
     Person,
@@ -254,6 +255,51 @@ def test_whoever_it_is_passed_on_to_is_asked(office: Office) -> None:
     assert office.mailed[1:] == [("dora@example.com", "1-approval-p2-delegation")]
     assert "ann@example.com" not in office.ses.sent[1].to
     assert "Ann has passed a decision on to you" in office.ses.sent[1].text
+
+
+def test_whoever_gets_it_back_is_mailed_once_with_their_own_link(office: Office) -> None:
+    office.tell(office.ask())
+    office.tell(office.change(lambda asked: delegate(asked, "p1", "dora@example.com", any_act())))
+    record = office.change(
+        lambda asked: (cannot_reach(asked, "p2", "mail_bounced", office.time), None)
+    )
+
+    office.tell(record, record)
+
+    assert office.mailed[2:] == [("ann@example.com", "1-approval-p1-return-p2")]
+    [line] = [each for each in office.ses.sent[2].text.splitlines() if "/q/" in each]
+    assert any_links().open(token_of(line)).person == "p1"
+    # A bounce of this mail is one of Ann's.
+    assert office.ses.tags[2]["person"] == "p1"
+
+
+def test_a_flood_of_refused_answers_mails_nobody_again(office: Office) -> None:
+    office.tell(office.ask(people=(ANN, BOB), rule=Rule(2)))
+    office.tell(office.remind())
+    later = HALF_WAY + timedelta(hours=1)
+    office.tell(
+        office.change(lambda asked: delegate(asked, "p1", "dora@example.com", any_act(at=later)))
+    )
+    mailed = list(office.mailed)
+    for number in range(MAX_TRACES + 1):
+        tried = any_act(by=f"somebody {number}", at=later)
+        flood = office.change(
+            lambda asked, tried=tried: (trace(asked, Reception.TAMPERED_LINK, "p2", tried), None)
+        )
+    office.tell(flood)
+
+    assert office.mailed == mailed
+
+
+def test_the_channel_gets_neither_the_words_of_a_document_nor_what_opens_it(
+    office: Office,
+) -> None:
+    facts = (("Document", "incoming/a.md"), ("Begins with", CANARY), ("Read it here", CANARY))
+
+    office.tell(office.ask(in_channel=True, facts=facts))
+
+    assert office.channel.messages[0]["facts"] == [["Document", "incoming/a.md"]]
+    assert CANARY in office.ses.sent[0].text
 
 
 def test_an_old_change_asks_nobody_for_what_is_decided(office: Office) -> None:

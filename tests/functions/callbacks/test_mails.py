@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -15,6 +16,7 @@ from functions.callbacks.mails import (
     ApprovalDelegation,
     ApprovalInvitation,
     ApprovalReminder,
+    ApprovalReturn,
     Outcome,
     PersonalMail,
     VerificationInvitation,
@@ -23,8 +25,22 @@ from functions.callbacks.mails import (
     render,
 )
 from functions.shared.mail import Mail
-from functions.shared.question import Answer, Decision, Kind, Language, Person, Via, close
-from tests.functions.question_items import ASKED_AT, any_act, any_question
+from functions.shared.question import (
+    Answer,
+    Decision,
+    Kind,
+    Language,
+    Person,
+    Question,
+    Rule,
+    Via,
+    answer,
+    cannot_reach,
+    close,
+    decide,
+    delegate,
+)
+from tests.functions.question_items import ANN, ASKED_AT, BOB, CARL, any_act, any_question
 
 URL = "https://links.example.com/q/1.payload.mac"
 UNTIL = ASKED_AT + timedelta(hours=24)
@@ -39,13 +55,14 @@ def asked(**fields: Any) -> dict[str, Any]:
         "needed": None,
         "people": 1,
         "until": UNTIL,
+        "heartbeat": None,
         "url": URL,
     }
     return known | fields
 
 
-def outcome(answer: Answer | None, **act: Any) -> Outcome:
-    decision = None if answer is None else Decision(answer, any_act(**act))
+def outcome(said: Answer | None, **act: Any) -> Outcome:
+    decision = None if said is None else Decision(said, any_act(**act))
     return Outcome(name="Ann", title="Contract", facts=(("Pages", "3"),), decision=decision)
 
 
@@ -53,12 +70,17 @@ ASKING: dict[str, PersonalMail] = {
     "approval": ApprovalInvitation(**asked()),
     "approval again": ApprovalReminder(**asked()),
     "approval passed on": ApprovalDelegation(**asked(), passed_on_by="Bob"),
+    "approval that came back": ApprovalReturn(**asked(), passed_on_to="bob@example.com"),
+    "approval that waits for signs of life": ApprovalInvitation(
+        **asked(heartbeat=timedelta(hours=2))
+    ),
     "verification": VerificationInvitation(name="Ann", until=UNTIL, url=URL),
     "verification again": VerificationReminder(name="Ann", until=UNTIL, url=URL),
 }
 TELLING: dict[str, PersonalMail] = {
-    **{f"outcome {answer.value}": outcome(answer) for answer in Answer},
+    **{f"outcome {said.value}": outcome(said) for said in Answer},
     "outcome expired": outcome(None),
+    "outcome of several": replace(outcome(Answer.APPROVE), agreed=2, needed=2, people=3),
 }
 
 
@@ -156,6 +178,117 @@ def test_an_end_without_an_answer_names_none_and_nobody(mail: PersonalMail) -> N
 
     assert "Answer:" not in text
     assert "By:" not in text
+
+
+@pytest.mark.parametrize("said", [Answer.APPROVE, Answer.REJECT])
+def test_an_outcome_is_told_of_the_question_and_promises_nothing_of_the_job(said: Answer) -> None:
+    english, japanese = sent(outcome(said)), sent(outcome(said), Language.JAPANESE)
+
+    assert "this was approved" in english.text or "this was rejected" in english.text
+    assert "If that does not succeed, the operators of this service are told." in english.text
+    assert "運用担当者に通知されます" in japanese.text
+
+
+def mail_of_outcome(question: Question, language: Language = Language.ENGLISH) -> str:
+    [due] = due_mails(question, ASKED_AT)
+    return sent(personal_mail(due, question, lambda: URL), language).text
+
+
+def of_three(**fields: Any) -> Question:
+    dora = Person(person_id="a1", address="dora@example.com")
+    return any_question(people=(ANN, BOB, CARL), rule=Rule(2), announce_to=(dora,), **fields)
+
+
+def answered(question: Question, **answers: Answer) -> Question:
+    for person_id, said in answers.items():
+        by = f"{person_id}@example.com"
+        question, _ = answer(question, person_id, said, any_act(by=by))
+    return question
+
+
+def test_where_several_had_to_agree_the_outcome_names_them_and_how_many_did() -> None:
+    decided = answered(of_three(), p1=Answer.REJECT, p2=Answer.APPROVE, p3=Answer.APPROVE)
+
+    text = mail_of_outcome(decided)
+
+    assert "2 of 3 agreed; 2 were needed." in text
+    assert "By: p2@example.com, p3@example.com\n" in text
+    assert "3人中2人が承認しました（必要な人数：2人）" in mail_of_outcome(
+        decided, Language.JAPANESE
+    )
+
+
+def test_of_a_question_that_expired_it_is_told_how_many_had_agreed() -> None:
+    expired, _ = close(answered(of_three(), p2=Answer.APPROVE))
+
+    assert "1 of 3 agreed; 2 were needed." in mail_of_outcome(expired)
+
+
+def test_what_an_operator_decided_nobody_is_said_to_have_agreed_to() -> None:
+    voted = answered(of_three(), p2=Answer.APPROVE)
+    decided, _ = decide(voted, Answer.APPROVE, any_act(by="jane as Operator", via=Via.JOBCTL))
+
+    text = mail_of_outcome(decided)
+
+    assert "agreed" not in text
+    assert "By: An operator of this service" in text
+
+
+def test_where_one_is_enough_nobody_is_counted() -> None:
+    dora = Person(person_id="a1", address="dora@example.com")
+    decided = answered(any_question(announce_to=(dora,)), p1=Answer.APPROVE)
+
+    assert "agreed" not in mail_of_outcome(decided)
+
+
+def test_labels_that_are_known_are_told_in_the_readers_language() -> None:
+    told = ApprovalInvitation(**asked(facts=(("Pages", "3"), ("Colour", "red"))))
+
+    assert "ページ数: 3\nColour: red\n" in sent(told, Language.JAPANESE).text
+    assert "Pages: 3\n" in sent(told).text
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "english", "japanese"),
+    [
+        (timedelta(minutes=90), "within 90 minutes,", "90分以内"),
+        (timedelta(hours=1), "within 1 hour,", "1時間以内"),
+        (timedelta(hours=36), "within 36 hours,", "36時間以内"),
+        (timedelta(days=2), "within 2 days,", "2日以内"),
+    ],
+)
+def test_whoever_must_show_signs_of_life_is_told_how_often(
+    heartbeat: timedelta, english: str, japanese: str
+) -> None:
+    question = any_question(heartbeat=heartbeat)
+    [due] = due_mails(question, ASKED_AT)
+    mail = personal_mail(due, question, lambda: URL)
+
+    assert english in sent(mail).text
+    assert "say on the page that you need more time" in sent(mail).text
+    assert japanese in sent(mail, Language.JAPANESE).text
+
+
+def test_whoever_needs_not_show_any_is_not_told_of_it() -> None:
+    assert "more time" not in sent(ApprovalInvitation(**asked())).text
+
+
+def test_whoever_got_a_question_back_is_told_whom_no_mail_reaches() -> None:
+    passed_on, _ = delegate(any_question(), "p1", "dora@example.com", any_act())
+    back = cannot_reach(passed_on, "p2", "mail_bounced", ASKED_AT + timedelta(hours=2))
+    [due] = due_mails(back, ASKED_AT + timedelta(hours=3))
+
+    mail = sent(personal_mail(due, back, lambda: URL))
+
+    assert mail.text.startswith("Hello Ann,\n")
+    assert "dora@example.com, to whom you had passed it on, cannot be reached" in mail.text
+    assert URL in mail.text
+
+
+def test_an_address_where_something_can_be_read_stays_whole() -> None:
+    address = "https://documents.example.com/?signature=".ljust(1_000, "x")
+
+    assert f": {address}\n" in sent(ApprovalInvitation(**asked(facts=(("Here", address),)))).text
 
 
 def test_a_rule_for_several_is_told() -> None:
