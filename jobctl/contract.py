@@ -997,8 +997,9 @@ _ASKING = (
     _asked_ended(
         Operation.ASKING,
         "foreign_answer",
-        "Somebody completed the job's callback by hand, with something that is no decision of its "
-        "question. What people answered is in the question and counted for nothing.",
+        "Somebody completed the job's callback by hand, as failed or with something that is no "
+        "decision of its question. What people answered is in the question and counted for "
+        "nothing.",
         "Answer by the question's links or by `jobctl approve` and `reject`. Retry: it asks anew.",
     ),
     _asked_ended(
@@ -1008,13 +1009,21 @@ _ASKING = (
         "people nor close it.",
         "`jobctl show` tells who did what. Retry: it asks anew.",
     ),
+    _asked_ended(
+        Operation.ASKING,
+        "question_replaced",
+        "An execution of a forgotten job woke up, and a new job of the same id asks the same "
+        "question by now; the new job's question is untouched.",
+        "Nothing: the new job goes on. Find out why the old execution was still waiting.",
+    ),
 )
 
 _APPROVAL = (
     _asked_ended(
         Operation.APPROVAL,
         "document_not_found",
-        "There is no such document in the bucket; nobody was asked.",
+        "There is no such document in the bucket: before anybody was asked, or any more when it "
+        "was to be filed.",
         "Upload it under its key, then retry.",
     ),
     _asked_ended(

@@ -55,6 +55,7 @@ FOR_A_NEW_JOB = frozenset(
         "payload_changed",
         "payload_not_found",
         "payload_too_large",
+        "reviewers_unreachable",
         "run_at_too_far",
         "stock_too_scattered",
         "unknown_sku",

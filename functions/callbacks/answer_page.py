@@ -1,4 +1,6 @@
-"""The page behind a link: looking changes nothing, a button answers, once.
+"""The page behind a link: a look decides nothing, a button answers, once.
+
+A look by a good link writes nothing either; that somebody used a bad one is kept.
 
 The question's record decides which answer counts; this page only hands it on and says what came of
 it. Whoever has a link can send anything here, so whatever is not as our own page sends it changes
@@ -213,6 +215,8 @@ def refuse_link(
     form = readable_form(request)
 
     def note(question: Question) -> tuple[Question, None]:
+        if not claims.is_about(question):
+            return question, None
         act = act_of(question, claims, form, request, at)
         if not is_genuine:
             act = replace(act, by=UNKNOWN, via=Via.LINK)
@@ -240,11 +244,13 @@ def readable_form(request: PageRequest) -> Form:
 
 
 def with_seat(question: Question, claims: LinkClaims) -> Question:
-    """*question*, where the person of the link is asked by it.
+    """*question*, where it is the one of the link, and asks the link's person.
 
     Raises:
-        UnknownQuestionError: They are not.
+        UnknownQuestionError: It is not: of a question that was replaced, nothing is left.
     """
+    if not claims.is_about(question):
+        raise UnknownQuestionError("the link is about a question that was asked before this one")
     is_asked = question.in_channel if claims.person == CHANNEL else question.person(claims.person)
     if not is_asked:
         raise UnknownQuestionError(f"nobody is asked as {claims.person}")

@@ -50,16 +50,8 @@ def _apply(question: Question, person: str, form: Form, act: Act) -> tuple[Quest
 def note_bad_link(
     question: Question, reception: Reception, person: str, act: Act, given: str | None
 ) -> Question:
-    """Keep that somebody used a link that is not good; the same once, and not too many of them.
-
-    What people do with a good link is always kept (`trace`).
-    """
+    """Keep that somebody used a link that is not good, as long as there are few of them."""
     doubtful = [kept for kept in question.traces if kept.reception in _DOUBTFUL]
-    is_known = any(
-        (kept.reception, kept.person, kept.act.source, kept.answer)
-        == (reception, person, act.source, given)
-        for kept in doubtful
-    )
-    if is_known or len(doubtful) >= MAX_DOUBTFUL_TRACES:
+    if len(doubtful) >= MAX_DOUBTFUL_TRACES:
         return question
     return trace(question, reception, person, act, given)

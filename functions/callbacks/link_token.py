@@ -8,11 +8,18 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from functions.shared.job import InvalidJobError, canonical_json, check_job_id
-from functions.shared.question import ANSWERS, CHANNEL, Answer, QuestionRef, from_epoch
+from functions.shared.question import (
+    ANSWERS,
+    CHANNEL,
+    Answer,
+    Question,
+    QuestionRef,
+    from_epoch,
+)
 
 # HMAC-SHA-256.
 MAC_BYTES = 32
@@ -27,7 +34,7 @@ _TOKEN = re.compile(
 )
 _QUESTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PERSON = re.compile(rf"p[1-9][0-9]{{0,3}}|{CHANNEL}")
-_CLAIMS = 6
+_CLAIMS = 7
 _MAY_BE_GIVEN = frozenset(answer for answers in ANSWERS.values() for answer in answers)
 
 
@@ -39,12 +46,14 @@ class NotATokenError(ValueError):
 class LinkClaims:
     """What a link lets somebody do, and until when (seconds since 1970).
 
-    Without *answers* it only shows.
+    Without *answers* it only shows. *asked_at* (milliseconds since 1970) tells the question from
+    any other of the same name: a job's id may be used again after its row is forgotten.
     """
 
     job_id: str
     attempt: int
     question: str
+    asked_at: int
     person: str
     answers: tuple[Answer, ...]
     expires_at: int
@@ -52,6 +61,9 @@ class LinkClaims:
     @property
     def ref(self) -> QuestionRef:
         return QuestionRef(self.job_id, self.attempt, self.question)
+
+    def is_about(self, question: Question) -> bool:
+        return self.ref == question.ref and self.asked_at == milliseconds(question.asked_at)
 
     def is_expired(self, now: datetime) -> bool:
         return now > from_epoch(self.expires_at)
@@ -68,6 +80,11 @@ class LinkToken:
     def __str__(self) -> str:
         parts = (str(self.generation), _base64(_payload(self.claims)), _base64(self.mac))
         return ".".join(parts)
+
+
+def milliseconds(moment: datetime) -> int:
+    """*moment* since 1970, as exactly as records keep it."""
+    return (moment - from_epoch(0)) // timedelta(milliseconds=1)
 
 
 def parse_token(text: str) -> LinkToken:
@@ -106,6 +123,7 @@ def _payload(claims: LinkClaims) -> bytes:
             claims.job_id,
             claims.attempt,
             claims.question,
+            claims.asked_at,
             claims.person,
             [answer.value for answer in claims.answers],
             claims.expires_at,
@@ -115,14 +133,15 @@ def _payload(claims: LinkClaims) -> bytes:
 
 def _claims(values: Any) -> LinkClaims:
     if not isinstance(values, list) or len(values) != _CLAIMS:
-        raise NotATokenError("a token has six claims")
-    job_id, attempt, question, person, answers, expires_at = values
+        raise NotATokenError("a token has seven claims")
+    job_id, attempt, question, asked_at, person, answers, expires_at = values
     if not isinstance(answers, list) or len(answers) > len(_MAY_BE_GIVEN):
         raise NotATokenError("the answers are a list")
     return LinkClaims(
         job_id=check_job_id(_text(job_id)),
         attempt=_number(attempt, _MAX_ATTEMPT),
         question=_matching(_QUESTION_NAME, question),
+        asked_at=_number(asked_at, _MAX_EPOCH_SECONDS * 1_000),
         person=_matching(_PERSON, person),
         answers=_answers(answers),
         expires_at=_number(expires_at, _MAX_EPOCH_SECONDS),

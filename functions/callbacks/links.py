@@ -7,6 +7,7 @@ from functions.callbacks.link_token import (
     LinkClaims,
     LinkToken,
     NotATokenError,
+    milliseconds,
     parse_token,
     signed_message,
 )
@@ -48,6 +49,7 @@ class Links:
             job_id=question.ref.job_id,
             attempt=question.ref.attempt,
             question=question.ref.name,
+            asked_at=milliseconds(question.asked_at),
             person=person_id,
             answers=answers_of(question, person_id),
             expires_at=int((question.until + SHOWS_FOR).timestamp()),

@@ -1,6 +1,7 @@
 """What a page shows, as plain values; how that looks is in the templates."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -16,6 +17,7 @@ from functions.callbacks.link_token import LinkClaims
 from functions.callbacks.links import answers_of
 from functions.callbacks.page_state import STATUS, State, state_of_problem
 from functions.callbacks.page_words import WORDS, Words
+from functions.shared.fact_labels import translated
 from functions.shared.plain_text import lines, one_line
 from functions.shared.question import (
     CHANNEL,
@@ -32,20 +34,26 @@ from functions.shared.question import (
     Via,
     Vote,
 )
+from functions.shared.redaction import redact_text
 
 _MAX_LABEL_LENGTH = 80
 _MAX_VALUE_LENGTH = 300
 _MAX_NAME_LENGTH = 320
+_MAX_LINK_LENGTH = 2_000
+# A host without a name and password before it, which would look like another host; then nothing
+# but visible ASCII, which no script of another direction can turn round.
+_LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A label, and a text or a moment under it."""
+    """A label, and under it a text, a moment, or an address to go to."""
 
     label: str
     text: str
     moment: datetime | None = None
     note: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,8 @@ class Page:
     # What the question is about, where the heading does not say so.
     title: str = ""
     about: tuple[Row, ...] = ()
+    # What the question asks for besides an answer.
+    condition: str = ""
     outcome: tuple[Row, ...] = ()
     fields: Fields | None = None
 
@@ -108,7 +118,19 @@ def question_page(
 ) -> Page:
     """The page of *question* for the person whom *claims* names."""
     if state is State.OPEN:
-        return _asking_page(question, claims, language, now, bad_form)
+        page = _asking_page(question, claims, language, now, bad_form)
+    else:
+        page = _told_page(question, claims, state, language)
+    return _for_everybody(page) if claims.person == CHANNEL else page
+
+
+def offered_answers(question: Question, claims: LinkClaims) -> tuple[Answer, ...]:
+    """The answers that both the link and the question allow."""
+    allowed = answers_of(question, claims.person)
+    return tuple(answer for answer in claims.answers if answer in allowed)
+
+
+def _told_page(question: Question, claims: LinkClaims, state: State, language: Language) -> Page:
     words = WORDS[language]
     message = words.message(state, question.kind)
     return Page(
@@ -123,10 +145,22 @@ def question_page(
     )
 
 
-def offered_answers(question: Question, claims: LinkClaims) -> tuple[Answer, ...]:
-    """The answers that both the link and the question allow."""
-    allowed = answers_of(question, claims.person)
-    return tuple(answer for answer in claims.answers if answer in allowed)
+def _for_everybody(page: Page) -> Page:
+    """*page* as a whole channel may read it: people's addresses are not for everybody."""
+    return replace(
+        page,
+        heading=redact_text(page.heading),
+        title=redact_text(page.title),
+        about=tuple(map(_row_for_everybody, page.about)),
+        outcome=tuple(map(_row_for_everybody, page.outcome)),
+    )
+
+
+def _row_for_everybody(row: Row) -> Row:
+    # A link that names nobody stays whole: a signature in it is there for whoever reads the page.
+    if row.link and "@" not in row.link and "%40" not in row.link:
+        return row
+    return replace(row, text=redact_text(row.text), link="")
 
 
 def _asking_page(
@@ -148,7 +182,8 @@ def _asking_page(
         explanation="" if answers else words.only_shows,
         problem=words.problems[problem] if problem else "",
         notice=words.heartbeat_noted if question.heartbeat_at else "",
-        about=tuple(_about(question, claims.person, words, now)),
+        about=tuple(_about(question, claims.person, language, now)),
+        condition="" if question.heartbeat is None else words.heartbeat_rule(question.heartbeat),
         fields=Fields(
             answers=answers,
             asks_name=claims.person == CHANNEL,
@@ -167,17 +202,23 @@ def _title(question: Question) -> str:
     return one_line(question.title, MAX_TITLE_LENGTH)
 
 
-def _about(question: Question, person_id: str, words: Words, now: datetime) -> list[Row]:
-    rows = [
-        Row(one_line(label, _MAX_LABEL_LENGTH), one_line(value, _MAX_VALUE_LENGTH))
-        for label, value in question.facts[:MAX_FACTS]
-    ]
+def _about(question: Question, person_id: str, language: Language, now: datetime) -> list[Row]:
+    words = WORDS[language]
+    rows = [_fact(label, value, language) for label, value in question.facts[:MAX_FACTS]]
     rows.append(Row(words.asked, _asked(question, person_id, words)))
     if question.rule.needed is not None:
         rows.append(_rule(question, question.rule.needed, words))
     left = words.remaining(max(question.until - now, timedelta()))
     rows.append(Row(words.until, words.moment(question.until), question.until, left))
     return rows
+
+
+def _fact(label: str, value: str, language: Language) -> Row:
+    return Row(
+        one_line(translated(label, language), _MAX_LABEL_LENGTH),
+        one_line(value, _MAX_VALUE_LENGTH),
+        link=value if len(value) <= _MAX_LINK_LENGTH and _LINK.fullmatch(value) else "",
+    )
 
 
 def _rule(question: Question, needed: int, words: Words) -> Row:

@@ -60,6 +60,7 @@ class Words:
     delegate_summary: str
     delegate_label: str
     delegate_hint: str
+    heartbeat_rule: Callable[[timedelta], str]
     heartbeat_summary: str
     heartbeat_hint: str
     heartbeat_noted: str
@@ -92,6 +93,28 @@ def _english_moment(moment: datetime) -> str:
 def _english_remaining(time: timedelta) -> str:
     count, unit = _in_words(time, ("day", "hour", "minute"))
     return f"about {count} {unit}{'' if count == 1 else 's'} left"
+
+
+def _english_heartbeat(heartbeat: timedelta) -> str:
+    minutes = _minutes(heartbeat)
+    often = "minute" if minutes == 1 else f"{minutes} minutes"
+    return (
+        f"Somebody must say at least every {often} that they are looking into it, or the time to"
+        " answer ends earlier: first a reminder is sent, and after as long again the request"
+        " expires."
+    )
+
+
+def _japanese_heartbeat(heartbeat: timedelta) -> str:
+    return (
+        f"少なくとも{_minutes(heartbeat)}分ごとに、どなたかが検討中であることを知らせる必要があります。"
+        "連絡がない場合は、回答期限より早く終了します。まず再通知を送り、"
+        "その後も同じ時間連絡がなければ、依頼は失効します。"
+    )
+
+
+def _minutes(time: timedelta) -> int:
+    return max(1, time // timedelta(minutes=1))
 
 
 def _japanese_moment(moment: datetime) -> str:
@@ -280,6 +303,7 @@ ENGLISH = Words(
     delegate_summary="Pass this on to somebody else",
     delegate_label="Their e-mail address",
     delegate_hint="They are asked in your place, and you cannot answer any more.",
+    heartbeat_rule=_english_heartbeat,
     heartbeat_summary="I need more time",
     heartbeat_hint="Say that you are looking into it, so that the request is kept waiting. The"
     " final time does not change.",
@@ -456,6 +480,7 @@ JAPANESE = Words(
     delegate_summary="ほかの方に引き継ぐ",
     delegate_label="引き継ぐ方のメールアドレス",
     delegate_hint="その方があなたの代わりに回答します。引き継いだあとは、ご自身では回答できません。",
+    heartbeat_rule=_japanese_heartbeat,
     heartbeat_summary="もう少し時間が必要な場合",
     heartbeat_hint="検討中であることを知らせると、依頼は回答待ちのまま保たれます。"
     "最終的な回答期限は変わりません。",

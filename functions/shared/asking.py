@@ -4,6 +4,12 @@ Who decides is the question's record, by a conditional write: an answer that was
 before the time was up counts, whatever becomes of the callback that carries it here. The callback
 only wakes the job, so an answer that arrives between two callbacks is found in the record.
 
+Where people are asked for signs of life, silence shortens the wait. After the first *heartbeat*
+without one the reminder goes out at once, and what is left is half of the *patience* from then
+on; after a *heartbeat* without one since the reminder the wait ends. So a question that nobody
+looks at ends after two heartbeats, long before the time that people were told as its last: the
+page says so.
+
 At most five durable operations: a callback and the step that asks; half-way a second callback and
 the step that reminds; and the step that closes the question where nobody answered.
 """
@@ -13,10 +19,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 
-from aws_durable_execution_sdk_python import CallbackTimeoutError, DurableContext, StepContext
+from aws_durable_execution_sdk_python import (
+    CallbackExternalError,
+    CallbackTimeoutError,
+    DurableContext,
+    StepContext,
+)
 from aws_durable_execution_sdk_python.config import CallbackConfig, Duration, StepConfig
+from aws_durable_execution_sdk_python.context import Callback
 
 from functions.shared import durable_job as job_function
 from functions.shared import names
@@ -38,8 +50,11 @@ from functions.shared.records import RecordSerDes
 from functions.shared.retries import PATIENTLY
 from functions.shared.start_event import JobRun
 
-# The callback outlasts the question a little, so that nobody is told "until" and finds it closed.
-_GRACE = timedelta(minutes=1)
+# A callback's time begins when it is made, and people are told "until" by the step after it, which
+# may be repeated for as long as `PATIENTLY` allows: 25 minutes. So much, and a little, must the
+# callback outlast what they are told, or the job would be gone before the time is up. An answer
+# ends the wait all the same, and a wait costs nothing: only what nobody answers ends later for it.
+_GRACE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ class Asking:
     """What is asked, of whom, and for how long; half of *patience* passes before the reminder.
 
     Without a sign of life for *heartbeat* the reminder goes out earlier, and the second time the
-    wait ends.
+    wait ends, whatever time people were told.
     """
 
     name: str
@@ -91,13 +106,17 @@ class ForeignAnswerError(PermanentError):
     """The callback was completed by hand, with something that is no decision of the question."""
 
 
+class QuestionReplacedError(PermanentError):
+    """A new job of the same id asks this question by now; this execution is of a forgotten one."""
+
+
 def ask(asking: Asking, context: DurableContext) -> Decision | None:
     """What people decide; None where nobody did in time."""
     run = job_run(context)
     first = context.create_callback(name="answer", config=_waiting(asking, asking.patience / 2))
     context.step(_write(asking, run, first.callback_id), name="ask", config=_ASKING)
     try:
-        return _told(first.result())
+        return _told(first)
     except CallbackTimeoutError:
         pass
 
@@ -110,7 +129,7 @@ def ask(asking: Asking, context: DurableContext) -> Decision | None:
     if answered_meanwhile is not None:
         return answered_meanwhile
     try:
-        return _told(second.result())
+        return _told(second)
     except CallbackTimeoutError:
         return context.step(_close(asking, run), name="close-question", config=_DECIDING)
 
@@ -160,12 +179,14 @@ def _write(asking: Asking, run: JobRun, callback_id: str) -> Callable[[StepConte
 def _remind(
     asking: Asking, run: JobRun, callback_id: str
 ) -> Callable[[StepContext], Decision | None]:
-    def remind_them(_step: StepContext) -> Decision | None:
+    def how(question: Question) -> tuple[Question, Decision | None]:
         at = now()
-        until = at + asking.patience / 2
-        _, decision = questions.change(
-            _ref(asking, run), lambda question: remind(question, callback_id, until, at)
-        )
+        # Only silence shortens the time that people were told.
+        until = question.until if asking.heartbeat is None else at + asking.patience / 2
+        return remind(_own(question, run), callback_id, until, at)
+
+    def remind_them(_step: StepContext) -> Decision | None:
+        _, decision = questions.change(_ref(asking, run), how)
         return decision
 
     return remind_them
@@ -173,17 +194,25 @@ def _remind(
 
 def _close(asking: Asking, run: JobRun) -> Callable[[StepContext], Decision | None]:
     def close_it(_step: StepContext) -> Decision | None:
-        _, decision = questions.change(_ref(asking, run), close)
+        _, decision = questions.change(
+            _ref(asking, run), lambda question: close(_own(question, run))
+        )
         return decision
 
     return close_it
 
 
-def _told(result: Any) -> Decision:
+def _own(question: Question, run: JobRun) -> Question:
+    if question.asked_by != run.execution_arn:
+        raise QuestionReplacedError("the question is another execution's: the id was used again")
+    return question
+
+
+def _told(callback: Callback[str]) -> Decision:
     """The decision that the callback brought: its result is the raw text."""
     try:
-        return Decision.from_event(json.loads(result))
-    except (TypeError, ValueError, LookupError):
+        return Decision.from_event(json.loads(callback.result() or ""))
+    except (CallbackExternalError, AttributeError, TypeError, ValueError, LookupError):
         raise ForeignAnswerError(
-            "the callback's result is no decision: answer by the question's link or by jobctl"
+            "what the callback brought is no decision: answer by the question's link or by jobctl"
         ) from None

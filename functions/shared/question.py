@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import count
+from itertools import count, takewhile
 from typing import Any, Self
 
-from functions.shared.errors import MalformedPayloadError
 from functions.shared.job import cut, parse_timestamp, timestamp
 from functions.shared.mail import is_address
 
+# So many have a say at once.
 MAX_PEOPLE = 20
+# So many are on record: those too who passed the question on, or to whom no mail came through.
+MAX_ON_RECORD = 3 * MAX_PEOPLE
 MAX_TITLE_LENGTH = 200
 MAX_FACTS = 12
 MAX_COMMENT_LENGTH = 1_000
@@ -106,9 +108,10 @@ class Reception(StrEnum):
 class Act:
     """Who does something, when, by which way, from where, and what they say about it.
 
-    *by* is an e-mail address, an ARN, or the name that somebody from the channel gave. The doors
-    through which it comes say what is too long; here nothing gets into the record that could make
-    it too large to be written, or that no terminal should see.
+    *by* is an e-mail address, the name that somebody from the channel gave, or of an operator the
+    name and role (`olga as Operator`). The doors through which it comes say what is too long; here
+    nothing gets into the record that could make it too large to be written, or that no terminal
+    should see.
     """
 
     at: datetime
@@ -192,8 +195,9 @@ class Trace:
 class Person:
     """One who is asked: a seat at the table, or whom it was passed on to.
 
-    *unreachable* is the code of why no mail reaches them; *asked_at* is when the question came to
-    them, where that was not when it was asked.
+    *delegated_to* is who has the seat instead: an heir, who comes later in the list; or whoever
+    passed it on to somebody whom no mail reaches. *unreachable* is the code of why none does;
+    *asked_at* is when the question came to them, where that was not when it was asked.
     """
 
     person_id: str
@@ -389,8 +393,8 @@ def delegate(
 
     Raises:
         NotAskedError: Nobody of that name was asked.
-        DelegationRefusedError: The address is not one of the organization, is asked already, or
-            too many are asked.
+        DelegationRefusedError: The address is not one of the organization or is asked already, or
+            the question was passed on too often.
     """
     refused = _refusal(question, person_id, act.at)
     if refused is not None:
@@ -405,8 +409,8 @@ def delegate(
     # Servers may tell Ann@ from ann@; hardly any do, and one person must not speak twice.
     if any(each.address and each.address.lower() == address.lower() for each in question.people):
         raise DelegationRefusedError("this person is asked already")
-    if len(question.people) >= MAX_PEOPLE:
-        raise DelegationRefusedError(f"at most {MAX_PEOPLE} people can be asked")
+    if len(question.people) >= MAX_ON_RECORD:
+        raise DelegationRefusedError("it was passed on too often to be passed on again")
     heir = Person(
         person_id=_free_id(question),
         address=address,
@@ -434,13 +438,17 @@ def beat(question: Question, person_id: str, act: Act) -> tuple[Question, Recept
 
 
 def cannot_reach(question: Question, person_id: str, code: str, now: datetime) -> Question:
-    """Note that no mail reaches a person; where the yes needs them, that decides."""
+    """Note that no mail reaches a person; where the yes needs them, that decides.
+
+    Whoever passed the question on to them is asked again instead: a slip in the address of a
+    colleague costs nobody their say.
+    """
     person = question.person(person_id)
     if question.status is not QuestionStatus.OPEN or person is None or person.unreachable:
         return question
     if person.vote is not None or person.delegated_to is not None:
         return question
-    missed = _with_person(question, person_id, unreachable=code)
+    missed = _handed_back(_with_person(question, person_id, unreachable=code), person_id, now)
     if takes_channel_answers(missed) or _possible_yes(missed) >= (missed.rule.needed or 1):
         return missed
     act = Act(now, by="", via=Via.MAIL_SERVICE, comment=code)
@@ -475,7 +483,11 @@ def trace(
     act: Act,
     given: str | None = None,
 ) -> Question:
-    """Keep what somebody tried; the latest push out the oldest."""
+    """Keep what somebody tried; the latest push out the oldest.
+
+    What was refused is kept once, however often the same is sent: who presses a button again and
+    again can neither push out what others tried nor keep the record busy.
+    """
     short = replace(
         act,
         by=cut(act.by, MAX_BY_LENGTH),
@@ -483,7 +495,16 @@ def trace(
     )
     who = cut(_plain(person_id), _MAX_CLAIMED_BYTES)
     kept = Trace(reception, who, short, given and cut(_plain(given), _MAX_CLAIMED_BYTES))
+    if reception is not Reception.ACCEPTED and any(
+        _is_same(kept, each) for each in question.traces
+    ):
+        return question
     return replace(question, traces=(*question.traces, kept)[-MAX_TRACES:])
+
+
+def _is_same(one: Trace, other: Trace) -> bool:
+    """Whether they differ in nothing but the time and what was said."""
+    return one == replace(other, act=replace(other.act, at=one.act.at, comment=one.act.comment))
 
 
 def counting_votes(people: Iterable[Person]) -> tuple[Vote, ...]:
@@ -556,17 +577,23 @@ def _with_person(question: Question, person_id: str, **changes: Any) -> Question
     )
 
 
-def check_rule(needed: int | None, people: int) -> Rule:
-    """A rule that *people* can fulfil.
+def _handed_back(question: Question, person_id: str, now: datetime) -> Question:
+    """*question* with an unreachable person's seat back at who gave it to them, if anybody did.
 
-    Raises:
-        MalformedPayloadError: They cannot.
+    And further back, where that one cannot be reached either.
     """
-    if needed is not None and not 1 <= needed <= people:
-        raise MalformedPayloadError(
-            f"the quorum must be from 1 to {people}, the number of people who are asked"
-        )
-    return Rule(needed)
+    heir, giver = question.person(person_id), _giver(question, person_id)
+    if heir is None or heir.unreachable is None or giver is None:
+        return question
+    seated = _with_person(question, giver.person_id, delegated_to=None, asked_at=now)
+    vacated = _with_person(seated, person_id, delegated_to=giver.person_id)
+    return _handed_back(vacated, giver.person_id, now)
+
+
+def _giver(question: Question, person_id: str) -> Person | None:
+    """Who passed the question on to a person; heirs come after givers."""
+    before = takewhile(lambda each: each.person_id != person_id, question.people)
+    return next((each for each in before if each.delegated_to == person_id), None)
 
 
 def _free_id(question: Question) -> str:

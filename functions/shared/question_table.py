@@ -52,20 +52,25 @@ class QuestionTable:
         self._table_name = table_name
 
     def ask(self, question: Question) -> Question:
-        """Write *question* down, unless it is there: what stands then is returned."""
-        item = to_item(question)
-        try:
-            self._client.put_item(
-                TableName=self._table_name,
-                Item=item,
-                ConditionExpression="attribute_not_exists(#pk)",
-                ExpressionAttributeNames={"#pk": names.ITEM_KEY},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            standing: Mapping[str, Any] = error.response
-            return from_item(standing["Item"])
-        return question
+        """Write *question* down, unless its execution has: what stands then is returned.
+
+        An execution asks once, whatever has become of the question when its step is repeated. But
+        what another execution asked is replaced: questions outlive the rows of jobs, so the id may
+        be that of a new job, which an old answer must not decide.
+
+        Raises:
+            QuestionBusyError: An old question kept being changed; nothing was written.
+        """
+        for _ in range(ROUNDS):
+            standing = self._put_new(question)
+            if standing is None:
+                return question
+            old = from_item(standing)
+            if old.asked_by == question.asked_by:
+                return old
+            if self._replace(question, standing[_VERSION]["N"]):
+                return question
+        raise _busy(question.ref)
 
     def read(self, ref: QuestionRef) -> Question:
         """The question as it is now.
@@ -107,7 +112,7 @@ class QuestionTable:
             changed, answer = how(question)
             if changed == question or self._replace(changed, item[_VERSION]["N"]):
                 return changed, answer
-        raise QuestionBusyError(f"question {ref.name} of job {ref.job_id} keeps being changed")
+        raise _busy(ref)
 
     def _read(self, ref: QuestionRef) -> Mapping[str, Any]:
         item = self._client.get_item(
@@ -116,6 +121,22 @@ class QuestionTable:
         if item is None:
             raise UnknownQuestionError(f"job {ref.job_id} asked no question {ref.name}")
         return item
+
+    def _put_new(self, question: Question) -> Mapping[str, Any] | None:
+        """Write *question* where there is none; what is there instead."""
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item=to_item(question),
+                ConditionExpression="attribute_not_exists(#pk)",
+                ExpressionAttributeNames={"#pk": names.ITEM_KEY},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            response: Mapping[str, Any] = error.response
+            standing: Mapping[str, Any] = response["Item"]
+            return standing
+        return None
 
     def _replace(self, question: Question, version: str) -> bool:
         """Write *question* over what was read as *version*; False: somebody was quicker."""
@@ -133,6 +154,10 @@ class QuestionTable:
 
 
 _VERSION = "version"
+
+
+def _busy(ref: QuestionRef) -> QuestionBusyError:
+    return QuestionBusyError(f"question {ref.name} of job {ref.job_id} keeps being changed")
 
 
 def _key(ref: QuestionRef) -> dict[str, Any]:

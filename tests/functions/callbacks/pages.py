@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from functions.callbacks.answer_form import BadFormError, Form, Problem
-from functions.callbacks.link_token import LinkClaims
+from functions.callbacks.link_token import LinkClaims, milliseconds
 from functions.callbacks.links import answers_of
 from functions.callbacks.page import Page, message_page, question_page
 from functions.callbacks.page_html import render
@@ -76,6 +76,7 @@ def claims_for(question: Question, person_id: str) -> LinkClaims:
         job_id=ref.job_id,
         attempt=ref.attempt,
         question=ref.name,
+        asked_at=milliseconds(question.asked_at),
         person=person_id,
         answers=answers_of(question, person_id),
         expires_at=int(question.until.timestamp()),

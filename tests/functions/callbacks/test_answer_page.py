@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from functions.shared.question import (
     Act,
     Answer,
     Kind,
+    Question,
     QuestionStatus,
     Reception,
     Rule,
@@ -400,6 +402,67 @@ def test_a_link_for_somebody_who_is_not_asked_is_not_found(visitor: Visitor, met
 
     assert shown.status == 404
     assert visitor.question().decision is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("left", [lambda old: old, lambda old: close(old)[0]])
+def test_a_link_to_an_old_question_neither_sees_nor_answers_the_new_one_of_the_same_id(
+    visitor: Visitor, method: str, left: Callable[[Question], Question]
+) -> None:
+    """A job's id may be used again once its row is forgotten."""
+    old = any_question(asked_by="execution-0", asked_at=ASKED_AT - timedelta(milliseconds=1))
+    visitor.ask(left(old))
+    visitor.ask(any_question())
+    token = visitor.token(old)
+
+    refused = visitor.send({"POST": answer_event(token, APPROVE)}.get(method, event(method, token)))
+
+    assert refused.status == 404
+    assert "Contract" not in refused.body
+    assert visitor.question() == any_question()
+
+
+@pytest.mark.parametrize("is_tampered", [False, True])
+def test_a_bad_link_to_an_old_question_leaves_no_trace_at_the_new_one(
+    visitor: Visitor, *, is_tampered: bool
+) -> None:
+    token = visitor.token(any_question(asked_at=ASKED_AT - timedelta(days=8)))
+    visitor.ask(any_question())
+    visitor.now = ASKED_AT + timedelta(days=9)
+
+    refused = visitor.get(tampered(token) if is_tampered else token)
+
+    assert refused.status == (403 if is_tampered else 410)
+    assert visitor.question() == any_question()
+
+
+def test_pressing_a_button_again_and_again_writes_once(visitor: Visitor) -> None:
+    token = visitor.ask(any_question())
+    visitor.post(token, APPROVE)
+
+    with counted_calls(visitor.rows.client) as calls:
+        refused = [visitor.post(token, REJECT | {"comment": str(again)}) for again in range(3)]
+
+    assert [each.status for each in refused] == [409] * 3
+    assert calls["PutItem"] == 1
+    assert [trace.act.comment for trace in visitor.question().traces] == ["0"]
+
+
+def test_who_passed_it_on_to_an_address_without_mail_answers_by_their_old_link(
+    visitor: Visitor,
+) -> None:
+    token = visitor.ask(any_question())
+    visitor.post(token, {"answer": "delegate", "delegate_to": "typo@example.com"})
+    visitor.questions.change(
+        REF, lambda each: (cannot_reach(each, "p2", "mail_bounced", AN_HOUR_LATER), None)
+    )
+
+    shown = visitor.get(token)
+    answered = visitor.post(token, APPROVE)
+
+    assert shown.html.buttons == ["approve", "reject", "delegate"]
+    assert answered.status == 303
+    assert visitor.question().status is QuestionStatus.DECIDED
 
 
 def test_links_of_before_a_rotation_answer_after_it(visitor: Visitor) -> None:

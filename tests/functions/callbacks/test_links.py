@@ -21,6 +21,7 @@ def test_a_link_names_the_question_the_person_and_the_answers() -> None:
         job_id="job-1",
         attempt=1,
         question="approval",
+        asked_at=int(question.asked_at.timestamp() * 1_000),
         person="p1",
         answers=(Answer.APPROVE, Answer.REJECT),
         expires_at=int((question.until + SHOWS_FOR).timestamp()),

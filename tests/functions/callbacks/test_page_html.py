@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from dataclasses import fields, replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,11 @@ HOSTILE = [
     "' onmouseover='alert(1)",
     "{{ 7 * 7 }}{% raw %}",
     "</title></style></textarea><h1>",
-    "https://evil.example/",
+    "http://evil.example/",
+    "https://good.example@evil.example/",
+    "https://evil.example/\N{RIGHT-TO-LEFT OVERRIDE}fdp",
+    "https://evil.example/ or elsewhere",
+    "javascript:alert(1)",
     "contract\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe",
     "\N{RIGHT-TO-LEFT ISOLATE}abc\N{LEFT-TO-RIGHT EMBEDDING}",
     "one\x00two\x1b[31mthree\x9b",
@@ -197,6 +202,81 @@ def test_a_message_names_no_page_twice() -> None:
     headings = [ENGLISH.message(state, None) for state in State if state is not State.OPEN]
 
     assert len(set(headings)) == len(headings)
+
+
+def test_a_fact_that_is_an_address_of_the_web_leads_there_and_shows_where() -> None:
+    question = any_question(facts=(("Read it here", "https://files.example.com/a?b=1&c=%3Cx%3E"),))
+
+    html = Html.of(render(page_of(question)))
+
+    assert html.all("a") == [
+        {
+            "href": "https://files.example.com/a?b=1&c=%3Cx%3E",
+            "rel": "noreferrer noopener",
+        }
+    ]
+    assert "https://files.example.com/a?b=1&c=%3Cx%3E" in html.text
+
+
+def test_a_long_address_leads_there_though_it_is_shown_cut() -> None:
+    address = f"https://files.example.com/{'x' * 1_000}"
+
+    html = Html.of(render(page_of(any_question(facts=(("Read it here", address),)))))
+
+    [link] = html.all("a")
+    assert link["href"] == address
+    assert "https://files.example.com/xxx" in html.text
+    assert address not in html.text
+
+
+def test_facts_are_labelled_in_the_readers_language_as_far_as_it_is_known() -> None:
+    question = any_question(facts=(("Pages", "3"), ("Cost centre", "12")))
+
+    english = Html.of(render(page_of(question))).text
+    japanese = Html.of(render(page_of(question, language=Language.JAPANESE))).text
+
+    assert "Pages 3 Cost centre 12" in english
+    assert "ページ数 3 Cost centre 12" in japanese
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (Language.ENGLISH, "at least every 90 minutes that they are looking into it"),
+        (Language.JAPANESE, "90分ごとに"),
+    ],
+)
+def test_whoever_must_give_signs_of_life_is_told_how_often(language: Language, told: str) -> None:
+    beating = any_question(heartbeat=timedelta(minutes=90))
+
+    assert told in Html.of(render(page_of(beating, language=language))).text
+    assert told not in Html.of(render(page_of(any_question(), language=language))).text
+
+
+def test_the_channels_page_withholds_addresses_and_keeps_what_leads_to_the_document() -> None:
+    link = "https://files.example.com/a?X-Amz-Signature=0123456789abcdef"
+    question = any_question(
+        title="Contract of eve@example.com",
+        facts=(
+            ("Requested by", "eve@example.com"),
+            ("Begins with", "Dear ann@example.com, we"),
+            ("Read it here", link),
+            ("See too", "https://example.com/?for=ann@example.com"),
+        ),
+        in_channel=True,
+    )
+    decided, _ = answer(
+        question, "p1", Answer.APPROVE, any_act(comment="Ask carl@example.com too.")
+    )
+
+    asking = render(page_of(question, CHANNEL))
+    told = render(page_of(decided, CHANNEL, State.DECIDED))
+
+    assert "@example.com" not in asking
+    assert "@example.com" not in told
+    assert [each["href"] for each in Html.of(asking).all("a")] == [link]
+    assert "Requested by [redacted]" in Html.of(asking).text
+    assert "eve@example.com" in render(page_of(question))
 
 
 def test_ones_own_name_and_address_are_on_the_page_and_others_addresses_are_not() -> None:

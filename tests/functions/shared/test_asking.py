@@ -1,11 +1,13 @@
 """What waiting for people costs, and that no answer is lost, whenever it comes."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from aws_durable_execution_sdk_python import DurableContext
+from aws_durable_execution_sdk_python.lambda_service import ErrorObject
+from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
 
 from functions.shared import asking
 from functions.shared.asking import Asking, ask
@@ -13,10 +15,12 @@ from functions.shared.question import (
     Answer,
     Decision,
     Kind,
+    Question,
     QuestionStatus,
     Reception,
     Rule,
     Via,
+    decide,
 )
 from functions.shared.question_table import QuestionTable
 from tests.functions import callback_clock
@@ -33,7 +37,15 @@ from tests.functions.callback_clock import (
 from tests.functions.executions import Handler
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.orders.crash_points import CrashPoints, Outcome, Run, wrong_runs
-from tests.functions.question_items import ANN, ASKED_AT, BOB, REF, KeyedTable, any_question
+from tests.functions.question_items import (
+    ANN,
+    ASKED_AT,
+    BOB,
+    REF,
+    KeyedTable,
+    any_act,
+    any_question,
+)
 from tests.functions.shared.workflows import AnyRequest, job_that
 
 START = {"attempt": 1, "job_id": "job-1", "job_type": "send-email"}
@@ -159,6 +171,61 @@ def test_an_answer_after_the_end_is_late(clock: CallbackClock, questions: Questi
     assert [trace.reception for trace in questions.read(REF).traces] == [Reception.LATE]
 
 
+@pytest.mark.parametrize("late_step", ["ask", "remind"])
+def test_nobody_finds_the_job_gone_before_the_time_that_they_were_told(
+    clock: CallbackClock, monkeypatch: pytest.MonkeyPatch, late_step: str
+) -> None:
+    """The step that tells people may be repeated for 25 minutes after its callback was made."""
+    step = asking._write if late_step == "ask" else asking._remind
+
+    def late(*args: Any) -> Any:
+        run = step(*args)
+
+        def run_late(context: Any) -> Any:
+            clock.jump(clock.now() + timedelta(minutes=25))
+            return run(context)
+
+        return run_late
+
+    monkeypatch.setattr(asking, step.__name__, late)
+    told = hours(24)
+
+    played = clock.execute(job_that_asks(), START, [answers("p1", Answer.APPROVE, after=told)])
+
+    assert played.receptions == [Reception.ACCEPTED]
+    assert played.ended.operations == REMINDED
+
+
+def test_an_old_question_of_a_job_that_is_forgotten_decides_nothing(
+    clock: CallbackClock, questions: QuestionTable
+) -> None:
+    """The id is used again; the question of the first job outlived that job's row."""
+    week = timedelta(days=7)
+    old = any_question(callback_id="old", asked_at=ASKED_AT - week, until=ASKED_AT)
+    approved, _ = decide(old, Answer.APPROVE, any_act(at=old.asked_at))
+    questions.ask(approved)
+
+    played = clock.execute(job_that_asks(), START, [answers("p1", Answer.REJECT, after=hours(13))])
+
+    assert played.receptions == [Reception.ACCEPTED]
+    assert Decision.from_event(played.ended.value).answer is Answer.REJECT
+    assert questions.read(REF).asked_at == ASKED_AT
+
+
+def test_an_execution_of_a_forgotten_job_leaves_the_new_jobs_question_alone(
+    clock: CallbackClock, questions: QuestionTable, rows: Rows
+) -> None:
+    new = any_question(asked_by="the new job's execution", callback_id="new")
+
+    def replaced(_question: Question, _at: datetime) -> tuple[Question, Reception]:
+        return new, Reception.ACCEPTED
+
+    clock.execute(job_that_asks(), START, [Move(after=hours(1), how=replaced, unheard=True)])
+
+    assert rows.get()["error"]["type"] == "question_replaced"
+    assert questions.read(REF) == new
+
+
 def test_a_second_before_the_job_gives_up_the_answer_is_late_already(clock: CallbackClock) -> None:
     """People are told a time; the job waits a little beyond it."""
     second = timedelta(seconds=1)
@@ -246,7 +313,7 @@ def test_a_sign_of_life_that_the_job_does_not_hear_keeps_nothing_waiting(
 
 
 def test_what_the_question_says_is_what_the_job_asked(
-    clock: CallbackClock, questions: QuestionTable
+    clock: CallbackClock, questions: QuestionTable, rows: Rows
 ) -> None:
     clock.execute(
         job_that_asks(facts=(("Pages", "3"),), rule=Rule(2), in_channel=True, heartbeat=hours(20)),
@@ -259,7 +326,8 @@ def test_what_the_question_says_is_what_the_job_asked(
     assert (question.title, question.facts) == ("Contract with Example Ltd", (("Pages", "3"),))
     assert (question.people, question.rule, question.in_channel) == ((ANN, BOB), Rule(2), True)
     assert (question.asked_at, question.until) == (ASKED_AT, ASKED_AT + hours(24))
-    assert question.takes_heartbeats
+    assert question.heartbeat == hours(20)
+    assert question.asked_by == rows.get()["execution_arn"]
 
 
 def test_each_attempt_asks_anew(
@@ -319,6 +387,20 @@ def test_a_callback_that_somebody_completed_by_hand_fails_the_job_with_a_clear_e
     assert "jobctl" in rows.get()["error"]["message"]
 
 
+def test_a_callback_that_somebody_failed_by_hand_fails_the_job_with_the_same_error(
+    clock: CallbackClock, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(runner: DurableFunctionTestRunner, _before: Question, after: Question) -> None:
+        runner.send_callback_failure(after.callback_id, ErrorObject.from_message("by hand"))
+
+    monkeypatch.setattr(callback_clock, "_resume", fail)
+
+    clock.execute(job_that_asks(), START, [answers("p1", Answer.APPROVE, after=hours(1))])
+
+    assert rows.get()["status"] == "failed"
+    assert rows.get()["error"]["type"] == "foreign_answer"
+
+
 @pytest.mark.matrix
 @pytest.mark.parametrize(
     "people",
@@ -350,7 +432,11 @@ def test_wherever_the_process_dies_everything_goes_as_if_it_had_not(
         played = clock.execute(job_that_asks(), START, people)
         question = questions.read(REF)
         # Each execution has its own callbacks; all else is the same.
-        left = (replace(question, callback_id=""), played.receptions, played.ended_at)
+        left = (
+            replace(question, callback_id="", asked_by=""),
+            played.receptions,
+            played.ended_at,
+        )
         row = rows.get()
         outcome = Outcome(row["status"], row.get("result"), row.get("error"), left)
         return Run(outcome, points.calls, points.has_killed)

@@ -109,6 +109,83 @@ def test_a_question_that_is_asked_again_stays_as_it_stands(questions: QuestionTa
     assert questions.read(REF) == answered
 
 
+def decided(question: Question) -> Question:
+    changed, _ = approve()(question)
+    return changed
+
+
+@pytest.mark.parametrize("left", [lambda question: question, decided, lambda each: close(each)[0]])
+def test_what_a_forgotten_job_of_the_same_id_asked_gives_way(
+    questions: QuestionTable, left: Callable[[Question], Question]
+) -> None:
+    questions.ask(left(any_question(asked_by="execution-0", callback_id="callback-0")))
+    new = any_question(asked_at=HALF_WAY)
+
+    assert questions.ask(new) == new
+    assert questions.read(REF) == new
+
+
+def test_a_question_stands_though_the_reminder_gave_it_another_callback(
+    questions: QuestionTable,
+) -> None:
+    """A step that is repeated, or one that wakes late, asks nothing anew."""
+    questions.ask(any_question())
+    reminded, _ = questions.change(REF, lambda each: remind(each, "callback-2", UNTIL, HALF_WAY))
+
+    assert questions.ask(any_question()) == reminded
+    assert questions.read(REF) == reminded
+
+
+def test_an_old_question_that_is_answered_while_it_is_replaced_is_replaced_all_the_same(
+    questions: QuestionTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions.ask(any_question(asked_by="execution-0"))
+    put_new = questions._put_new
+
+    def overtaken(question: Question) -> Any:
+        standing = put_new(question)
+        if questions.read(REF).decision is None:
+            questions.change(REF, approve())
+        return standing
+
+    monkeypatch.setattr(questions, "_put_new", overtaken)
+    new = any_question(asked_at=HALF_WAY)
+
+    assert questions.ask(new) == new
+    assert questions.read(REF) == new
+
+
+def test_who_has_read_the_old_question_cannot_write_over_the_new_one(
+    questions: QuestionTable,
+) -> None:
+    questions.ask(any_question(asked_by="execution-0"))
+    readings: list[str] = []
+
+    def slow(question: Question) -> tuple[Question, None]:
+        readings.append(question.asked_by)
+        questions.ask(any_question())
+        return replace(question, title=f"changed of {question.asked_by}"), None
+
+    questions.change(REF, slow)
+
+    assert readings == ["execution-0", "execution-1"]
+    assert questions.read(REF).title == "changed of execution-1"
+
+
+def test_a_refusal_that_is_repeated_is_written_once(
+    questions: QuestionTable, question_items: KeyedTable
+) -> None:
+    questions.ask(any_question())
+    questions.change(REF, approve())
+    questions.change(REF, approve())
+    before = question_items.items()
+
+    _, reception = questions.change(REF, approve())
+
+    assert reception is Reception.SECOND
+    assert question_items.items() == before
+
+
 def test_a_question_that_was_never_asked_is_an_error(questions: QuestionTable) -> None:
     with pytest.raises(UnknownQuestionError, match="job job-1 asked no question approval"):
         questions.read(REF)
@@ -194,9 +271,8 @@ def test_who_is_overtaken_again_and_again_is_told_to_come_back(questions: Questi
     def always_overtaken(question: Question) -> tuple[Question, Reception]:
         nonlocal readings
         readings += 1
-        questions.change(
-            REF, lambda other: (trace(other, Reception.TAMPERED_LINK, "p1", any_act()), None)
-        )
+        act = any_act(source=f"198.51.100.{readings}")
+        questions.change(REF, lambda other: (trace(other, Reception.LATE, "p1", act), None))
         return approve()(question)
 
     with pytest.raises(QuestionBusyError) as raised:
