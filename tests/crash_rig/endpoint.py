@@ -1,4 +1,4 @@
-"""The AWS that the rig's processes see: DynamoDB out of moto, and Lambda's Invoke."""
+"""The AWS that the rig's processes see: moto's DynamoDB and S3, Lambda's Invoke, a post office."""
 
 import contextlib
 import json
@@ -14,19 +14,20 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
-from moto.dynamodb.responses import DynamoHandler
+
+from tests.crash_rig.post_office import PostOffice
 
 # A function's name and event to its answer and whether that is an error.
 Invoke = Callable[[str, bytes], tuple[bytes, bool]]
 
-_MOTO_URL = "https://dynamodb.eu-west-1.amazonaws.com/"
+_MOTO_URL = "https://{service}.eu-west-1.amazonaws.com{path}"
 
 
 class Endpoint:
-    """Serves both on one port of this machine, for as long as it is entered."""
+    """Serves all of it on one port of this machine, for as long as it is entered."""
 
-    def __init__(self, invoke: Invoke) -> None:
-        self._server = _Server(invoke)
+    def __init__(self, invoke: Invoke, post_office: PostOffice) -> None:
+        self._server = _Server(invoke, post_office)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
@@ -52,8 +53,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, invoke: Invoke) -> None:
+    def __init__(self, invoke: Invoke, post_office: PostOffice) -> None:
         self.invoke = invoke
+        self.post_office = post_office
         self.moto = BotocoreStubber()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -67,20 +69,38 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         if "X-Amz-Target" in self.headers:
-            self._dynamodb(body)
+            self._ask_moto("dynamodb", body)
+        elif self.path == "/v2/email/outbound-emails":
+            self._answer(HTTPStatus.OK, self.server.post_office.take(body), {})
         else:
             self._invoke(body)
 
-    def _dynamodb(self, body: bytes) -> None:
+    def do_GET(self) -> None:
+        self._ask_moto("s3", self._body())
+
+    def do_HEAD(self) -> None:
+        self._ask_moto("s3", self._body())
+
+    def do_PUT(self) -> None:
+        self._ask_moto("s3", self._body())
+
+    def do_DELETE(self) -> None:
+        self._ask_moto("s3", self._body())
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _ask_moto(self, service: str, body: bytes) -> None:
         headers = HTTPHeaders()
         for name, value in self.headers.items():
             headers[name] = value
-        request = AWSPreparedRequest("POST", _MOTO_URL, headers, body, stream_output=False)
+        url = _MOTO_URL.format(service=service, path=self.path)
+        request = AWSPreparedRequest(self.command, url, headers, body, stream_output=False)
         response = self.server.moto.process_request(request)
         if response is None:
-            raise RuntimeError("moto knows no DynamoDB")
+            raise RuntimeError(f"moto knows no {service}")
         status, answer_headers, answer = response
         self._answer(
             HTTPStatus(status),
@@ -103,28 +123,29 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: the rig's own closing line counts the calls."""
 
 
 @contextlib.contextmanager
-def atomic_dynamodb() -> Iterator[None]:
+def atomic_moto() -> Iterator[None]:
     """Moto, one call at a time: its tables are dictionaries, and its transactions come in parts."""
     lock = threading.Lock()
-    call_action = DynamoHandler.call_action
+    process_request = BotocoreStubber.process_request
 
-    def call_alone(handler: DynamoHandler) -> Any:
+    def process_alone(self: BotocoreStubber, request: AWSPreparedRequest) -> Any:
         with lock:
-            return call_action(handler)
+            return process_request(self, request)
 
-    DynamoHandler.call_action = call_alone  # type: ignore[method-assign]
+    BotocoreStubber.process_request = process_alone  # type: ignore[method-assign]
     try:
         with mock_aws():
             yield
     finally:
-        DynamoHandler.call_action = call_action  # type: ignore[method-assign]
+        BotocoreStubber.process_request = process_request  # type: ignore[method-assign]
 
 
 def error_body(kind: str, message: str) -> bytes:

@@ -1,25 +1,19 @@
-"""Orders on the rig: each with a customer, stock and a name of its own, and all that is left of it.
-
-What an order leaves behind is read from the tables as raw items, so that nothing which the
-services' own code does not look at goes unseen.
-"""
+"""Orders on the rig: each with a customer, stock and a name of its own, and what it leaves."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from functions.orders.order_run import OrderRun
 from functions.shared import names
 from tests.crash_rig.passages import Death
 from tests.crash_rig.rig import ITEM_TABLES, JOB_TABLE, Ended, Function, Rig
+from tests.crash_rig.survival import Trace, as_text, numbered, take_items
 from tests.functions.job_table_rows import Rows, any_job
 from tests.functions.orders.shop import EUROS, Shop
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
 FUNCTIONS = {
     "order-transaction": Function("functions.orders.order_transaction.handler"),
@@ -38,9 +32,8 @@ WANTED = 5
 STOCK: Mapping[str, int] = {"ams": 3, "ber": 4}
 
 # What differs between two orders that went the same way.
-_WHEN = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+(Z|\+00:00))?")
-_TRACKING_NUMBER = re.compile(r"TRK[0-9A-F]{12}")
-_HELD_BUCKET = re.compile(r'"held_bucket": \{"S": "\d"\}')
+_TRACKING_NUMBER = r"TRK[0-9A-F]{12}"
+_HELD_BUCKET = re.compile(r'"held_bucket": \{\s*"S": "\d"\s*\}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,44 +68,10 @@ class Scenario:
     job_type: str
     facts: Facts
     prepare: Callable[["Orders", str], None] = lambda _orders, _order_id: None
+    in_order_until: str | None = None
 
     def __str__(self) -> str:
         return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """All that an order has left: how its execution ended, its row, and every item with its name.
-
-    Two orders that went the same way have equal traces: each's own name, moments and tracking
-    numbers are taken out, but for which of them are the same.
-    """
-
-    text: str
-    facts: Facts
-
-    @classmethod
-    def of(
-        cls, order_id: str, ended: Ended, row: Mapping[str, Any], items: list[dict[str, Any]]
-    ) -> Self:
-        told = {name: row.get(name) for name in ("status", "attempt", "result", "error")}
-        text = json.dumps(
-            [ended.status, ended.result, ended.error_type, told, items],
-            default=_plain,
-            indent=1,
-            sort_keys=True,
-        )
-        text = _WHEN.sub("WHEN", text.replace(order_id, "ORDER"))
-        text = _HELD_BUCKET.sub('"held_bucket": "ANY"', text)
-        numbers: dict[str, str] = {}
-        text = _TRACKING_NUMBER.sub(
-            lambda found: numbers.setdefault(found[0], f"TRK-{len(numbers)}"), text
-        )
-        return cls(text, _facts(row, items))
-
-
-def _plain(value: Any) -> Any:
-    return int(value) if value == int(value) else float(value)
 
 
 def _facts(row: Mapping[str, Any], items: list[dict[str, Any]]) -> Facts:
@@ -197,26 +156,11 @@ class Orders:
         return self._rig.run(scenario.job_type, order_id, death)
 
     def _take_trace(self, order_id: str, ended: Ended) -> Trace:
-        return Trace.of(order_id, ended, self._rows.get(order_id), self._take_items(order_id))
-
-    def _take_items(self, order_id: str) -> list[dict[str, Any]]:
-        """The order's items, which are then no more.
-
-        A transaction in moto copies whole tables, so what stays makes every later order slower.
-        """
-        found: list[dict[str, Any]] = []
-        for table in ITEM_TABLES.values():
-            own = [
-                dict(item)
-                for item in self._client.scan(TableName=table)["Items"]
-                if order_id in json.dumps(item)
-            ]
-            keys = [
-                {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)} for item in own
-            ]
-            deletes: list[WriteRequestTypeDef] = [{"DeleteRequest": {"Key": key}} for key in keys]
-            if deletes:
-                self._client.batch_write_item(RequestItems={table: deletes})
-            found += own
-        found.sort(key=lambda item: (item[names.ITEM_KEY]["S"], item[names.ITEM_SORT_KEY]["S"]))
-        return found
+        row = self._rows.get(order_id)
+        items = [
+            item
+            for table in ITEM_TABLES.values()
+            for item in take_items(self._client, table, order_id)
+        ]
+        text = _HELD_BUCKET.sub('"held_bucket": "ANY"', as_text(order_id, ended, row, items))
+        return Trace(numbered(text, _TRACKING_NUMBER, "TRK"), _facts(row, items))

@@ -14,16 +14,22 @@ import json
 import os
 import signal
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.hooks import BaseEventHooks
 
+from functions.shared import names
+
 # All of one length, so that a file's size is a count.
-_RECORD_BYTES = 96
+_RECORD_BYTES = 128
+_CHECKPOINT = "checkpoint "
 
 
 class Moment(StrEnum):
@@ -35,30 +41,68 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """Where the first process to get there dies: at the call of that number, counted from 1."""
+    """Where the first process to get there dies: at the call of that number, counted from 1.
+
+    Where calls are made side by side, their order differs from run to run, and so does what one
+    checkpoint holds. There *doing* names what the call does, and *time* which time it is done.
+    """
 
     call: int
     moment: Moment
+    doing: str | None = None
+    time: int = 1
 
     def __str__(self) -> str:
-        return f"{self.moment}-call-{self.call}"
+        if self.doing is None:
+            return f"{self.moment}-call-{self.call}"
+        return f"{self.moment}-{self.doing}-{self.time}"
+
+    def is_at(self, call: int, calls: Sequence[str]) -> bool:
+        """Whether it is the last of these *calls*, the one of that number."""
+        if self.doing is None:
+            return call == self.call
+        *before, now = [doings(each).count(self.doing) for each in calls]
+        return sum(before) < self.time <= sum(before) + now
 
     def to_json(self) -> dict[str, Any]:
-        return {"call": self.call, "moment": self.moment}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        return cls(document["call"], Moment(document["moment"]))
+        return cls(**{**document, "moment": Moment(document["moment"])})
+
+
+def every_death(calls: Sequence[str], *, until: str | None = None) -> list[Death]:
+    """Before and after each of *calls*.
+
+    Args:
+        calls: Of an undisturbed run.
+        until: What is done last before calls are made side by side, in any order.
+    """
+    deaths = []
+    done: Counter[str] = Counter()
+    has_order = True
+    for number, call in enumerate(calls, 1):
+        done.update(doings(call))
+        for moment in Moment:
+            if has_order:
+                deaths.append(Death(number, moment))
+            else:
+                deaths += [Death(number, moment, each, done[each]) for each in doings(call)]
+        has_order = has_order and until not in doings(call)
+    return deaths
 
 
 @dataclass(frozen=True, slots=True)
 class Passages:
     """The calls in the order in which they were made, in a file that all processes append to."""
 
+    # Its name is the job's id.
     path: Path
 
     def add(self, call: str) -> int:
-        """Write the call down and return its number."""
+        """Write the call down, whichever job's it is, and return its number."""
+        call = call.replace(self.path.name, "JOB")
         record = call[: _RECORD_BYTES - 1].ljust(_RECORD_BYTES - 1) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
@@ -95,16 +139,24 @@ class Hooks:
             return
         # A body that is a file belongs to none of the calls counted here.
         body = request.body if isinstance(request.body, bytes | str) else None
-        call = describe(event_name.rpartition(".")[2], body)
-        self._current.call = self._passages.add(call) if call else None
+        _event, service, operation = event_name.split(".")
+        if service == "s3":
+            call: str | None = f"{operation} {urlsplit(request.url).path}"
+        else:
+            call = describe(operation, body)
+        self._current.is_fatal = call is not None and self._is_fatal(self._passages, call)
         self._die_at(Moment.BEFORE)
 
     def _after(self, **_: Any) -> None:
         self._die_at(Moment.AFTER)
 
+    def _is_fatal(self, passages: Passages, call: str) -> bool:
+        number = passages.add(call)
+        return self._death is not None and self._death.is_at(number, passages.read()[:number])
+
     def _die_at(self, moment: Moment) -> None:
-        call: int | None = getattr(self._current, "call", None)
-        if call is not None and self._death == Death(call, moment):
+        is_fatal: bool = getattr(self._current, "is_fatal", False)
+        if is_fatal and self._death is not None and self._death.moment is moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -117,8 +169,16 @@ def describe(operation: str, body: bytes | str | None) -> str | None:
             for update in document.get("Updates", [])
             if (update["Type"], update["Action"]) != ("STEP", "START")
         ]
-        return f"checkpoint {', '.join(updates)}" if updates else None
+        return f"{_CHECKPOINT}{', '.join(updates)}" if updates else None
     tables = {
         write["TableName"] for item in document.get("TransactItems", []) for write in item.values()
     }
-    return f"{operation} {'+'.join(sorted(tables)) or document.get('TableName', '')}".strip()
+    item = document.get("Item") or document.get("Key") or {}
+    sort_key = item.get(names.ITEM_SORT_KEY, {}).get("S", "")
+    table = "+".join(sorted(tables)) or document.get("TableName", "")
+    return f"{operation} {table} {sort_key}".strip()
+
+
+def doings(call: str) -> list[str]:
+    """What a call does: a checkpoint can do several things."""
+    return call.removeprefix(_CHECKPOINT).split(", ") if call.startswith(_CHECKPOINT) else [call]

@@ -7,17 +7,13 @@ of an order that nobody disturbed.
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from tests.crash_rig.orders import FULFILLED, FUNCTIONS, Facts, Orders, Scenario
-from tests.crash_rig.passages import Death
-from tests.crash_rig.rig import every_death, running_rig
-
-# The machine has two cores and most of a case is waiting for the other process.
-AT_ONCE = 4
+from tests.crash_rig.rig import running_rig
+from tests.crash_rig.survival import survive
 
 TRANSACTION = Scenario(
     "transaction", "order-transaction", replace(FULFILLED, movements=("1#charge",))
@@ -77,39 +73,6 @@ ORCHESTRATION_UNDONE = Scenario(
 def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
     with running_rig(FUNCTIONS, tmp_path_factory.mktemp("orders")) as rig:
         yield Orders(rig)
-
-
-@dataclass
-class Tally:
-    """What a closing line says."""
-
-    points: int = 0
-    repeated_calls: int = 0
-    wrong: int = 0
-
-
-def survive(scenario: Scenario, orders: Orders) -> Tally:
-    """Let one order die at each point of *scenario*; say what was not as it should be."""
-    undisturbed, expected = orders.run_alone(scenario, f"{scenario}-undisturbed")
-    assert expected.facts == scenario.facts
-
-    def die(death: Death) -> tuple[int, list[str]]:
-        order_id = f"{scenario}-{death.moment}-{death.call:03}"
-        ended, trace = orders.run(scenario, order_id, death)
-        wrong = []
-        if not ended.has_met(death, undisturbed.calls):
-            wrong.append(f"{death}: {ended.deaths} died, the calls were {ended.calls}")
-        if trace != expected:
-            wrong.append(f"{death}: {trace.facts}\n{trace.text}")
-        return len(ended.calls) - len(undisturbed.calls), wrong
-
-    deaths = every_death(undisturbed.calls)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        endings = list(pool.map(die, deaths))
-    wrong = [line for _, lines in endings for line in lines]
-    assert not wrong, "\n".join(wrong)
-    assert orders.left_over() == []
-    return Tally(len(deaths), sum(repeated for repeated, _ in endings), len(wrong))
 
 
 SCENARIOS = (

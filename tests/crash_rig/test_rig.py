@@ -8,14 +8,13 @@ import psutil
 import pytest
 
 from functions.shared import names
-from tests.crash_rig.passages import Death, Moment, describe
+from tests.crash_rig.passages import Death, Moment, describe, every_death
 from tests.crash_rig.rig import (
     ITEM_TABLES,
     JOB_TABLE,
     Ended,
     Function,
     Rig,
-    every_death,
     running_rig,
 )
 from tests.functions.job_table_rows import Rows, any_job
@@ -70,7 +69,7 @@ def test_an_undisturbed_job_makes_these_calls_in_this_order(counted: Counted) ->
     assert ended.calls == [
         f"UpdateItem {JOB_TABLE}",
         "checkpoint claim succeed",
-        f"UpdateItem {COUNTERS}",
+        f"UpdateItem {COUNTERS} COUNTER",
         "checkpoint count succeed",
         "checkpoint rest start",
         f"UpdateItem {JOB_TABLE}",

@@ -1,8 +1,8 @@
 """A process that has imported the functions and forks one that runs them, for each invocation.
 
 Starting Python and importing boto3 takes a second, forking takes milliseconds, and a process that
-was forked dies as truly as any other. Run as `python -m tests.crash_rig.zygote SOCKET FUNCTIONS`;
-it ends when its standard input does.
+was forked dies as truly as any other. Run as `python -m tests.crash_rig.zygote SOCKET FUNCTIONS
+LATE_MODULES`; it ends when its standard input does.
 
 Clients are made before the fork and used only after it, so no two processes share a connection.
 """
@@ -17,7 +17,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,39 @@ import boto3
 from aws_durable_execution_sdk_python import state
 from aws_durable_execution_sdk_python_testing.invoker import create_test_lambda_context
 
-from functions.shared import names
+from functions.shared import names, question_table
 from local.inside_ministack import wake_at_stop
 from tests.crash_rig.passages import Death, Hooks, Passages
 
 Handler = Callable[[Any, Any], Any]
 
 
-def main(address: str, functions: Mapping[str, str]) -> None:
+class PlayedTime:
+    """The time of day of a job for which days pass in a moment."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        self._real_now = question_table.now
+
+    def install(self) -> None:
+        """Be the time that is imported from now on."""
+        vars(question_table)["now"] = self.now
+
+    def now(self) -> datetime:
+        return self._real_now() + self.ahead
+
+
+def main(address: str, functions: Mapping[str, str], late: Sequence[str]) -> None:
     hooks = Hooks()
+    time = PlayedTime()
+    time.install()
     # Before any client is made: clients take over what their session listens to.
     session = boto3.Session()
     hooks.install(session.events)
     boto3.DEFAULT_SESSION = session
     handlers = {name: _import(target) for name, target in functions.items()}
+    for module in late:
+        importlib.import_module(module)
     # Looks through all of botocore's folders, once in a process; better here than in each child.
     session.client("dynamodb").can_paginate("query")
     # Nobody waits for the children; the kernel clears them away.
@@ -57,7 +77,7 @@ def main(address: str, functions: Mapping[str, str]) -> None:
             with connection:
                 if os.fork() == 0:
                     listener.close()
-                    _serve(connection, handlers, hooks)
+                    _serve(connection, handlers, hooks, time)
 
 
 def _import(target: str) -> Handler:
@@ -66,12 +86,18 @@ def _import(target: str) -> Handler:
     return handler
 
 
-def _serve(connection: socket.socket, handlers: Mapping[str, Handler], hooks: Hooks) -> None:
+def _serve(
+    connection: socket.socket,
+    handlers: Mapping[str, Handler],
+    hooks: Hooks,
+    time: PlayedTime,
+) -> None:
     """Answer one invocation as Lambda's runtime does, and leave this process."""
     with connection.makefile("rb") as incoming:
         request = json.loads(incoming.read())
     function: str = request["function"]
     _become(function)
+    time.ahead = timedelta(seconds=request["ahead_seconds"])
     death = request["death"]
     hooks.arm(Passages(Path(request["passages"])), death and Death.from_json(death))
     context = create_test_lambda_context(region="eu-west-1", function_name=function)
@@ -97,4 +123,4 @@ def _become(function: str) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
     wake_at_stop.patch(state)
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    main(sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3]))
