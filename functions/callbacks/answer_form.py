@@ -1,5 +1,6 @@
 """The form that a person sends: what may be in it, and what is wrong with it."""
 
+import unicodedata
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import parse_qsl
@@ -132,7 +133,10 @@ def _name(form: Form) -> str:
     if len(form.name) > MAX_NAME_LENGTH:
         raise BadFormError(Problem.NAME_TOO_LONG, form)
     name = one_line(form.name, MAX_NAME_LENGTH)
-    if not any(character.isalnum() for character in name):
+    # Nothing proves a name that is given in the channel. An address, which proves itself where a
+    # mail leads here, would look as if it did; wide letters look like others.
+    has_address = "@" in unicodedata.normalize("NFKC", name)
+    if has_address or not any(character.isalnum() for character in name):
         raise BadFormError(Problem.NAME_MISSING, form)
     return name
 

@@ -17,7 +17,7 @@ from functions.callbacks.page_words import WORDS, Words
 from functions.shared.fact_labels import translated
 from functions.shared.mail import Mail
 from functions.shared.mail_templates import MailTemplates
-from functions.shared.plain_text import one_line
+from functions.shared.plain_text import leads_somewhere, one_line
 from functions.shared.question import (
     CHANNEL,
     YES,
@@ -45,10 +45,6 @@ _UNITS: Mapping[Language, Mapping[timedelta, str]] = {
     Language.ENGLISH: {timedelta(days=1): "day", timedelta(hours=1): "hour", _MINUTE: "minute"},
     Language.JAPANESE: {timedelta(days=1): "日", timedelta(hours=1): "時間", _MINUTE: "分"},
 }
-
-# Whoever signs somebody else up chooses the name. With one of these in it, it could be an
-# advertisement, or lead to one; nobody is greeted with it.
-_LEADS_SOMEWHERE = re.compile(r"[:/@\\]|www\.|\w\.\w", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,9 +258,9 @@ def _known_as(person: Person) -> str:
 
 
 def _name(person: Person) -> str | None:
-    """The name to greet a person with; None where it is none."""
+    """The name to greet a person with; None where it is none, or leads somewhere."""
     name = one_line(person.name or "", MAX_NAME_LENGTH)
-    return None if not name or _LEADS_SOMEWHERE.search(name) else name
+    return None if not name or leads_somewhere(name) else name
 
 
 @cache

@@ -12,6 +12,8 @@ from functions.onboarding.registration import Registration
 from functions.shared.question_table import now
 from functions.shared.records import RecordSerDes
 from functions.shared.retries import BRIEFLY, PATIENTLY
+from functions.shared.start_event import JobRun
+from functions.shared.submission import submission_of
 
 _ACCOUNT = RecordSerDes(Account)
 CREATING = StepConfig(retry_strategy=BRIEFLY, serdes=_ACCOUNT)
@@ -20,17 +22,21 @@ VERIFYING = StepConfig(retry_strategy=PATIENTLY, serdes=_ACCOUNT)
 COMPLETING = StepConfig(retry_strategy=PATIENTLY, serdes=_ACCOUNT)
 
 
-def create_account(registration: Registration) -> Callable[[StepContext], Account]:
+def create_account(registration: Registration, run: JobRun) -> Callable[[StepContext], Account]:
     def create(_step: StepContext) -> Account:
         # Repeated, the step finds the account under the id that its first try gave it.
-        return account_service.accounts.open(registration.email, str(uuid4()), now())
+        account = account_service.accounts.open(registration.email, str(uuid4()), now())
+        return account.seen_by(submission_of(run.job_id)) if account.is_verified else account
 
     return create
 
 
-def mark_verified(account: Account, owner: Registration) -> Callable[[StepContext], Account]:
+def mark_verified(
+    account: Account, owner: Registration, run: JobRun
+) -> Callable[[StepContext], Account]:
     def verify(_step: StepContext) -> Account:
-        return account_service.accounts.verify(account.account_id, owner, now())
+        submission = submission_of(run.job_id)
+        return account_service.accounts.verify(account.account_id, owner, submission, now())
 
     return verify
 

@@ -9,6 +9,7 @@ between the two writes leaves nothing that the next call does not mend.
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from functions.onboarding.accounts import (
@@ -43,7 +44,9 @@ class AccountTable:
             )
         )
 
-    def verify(self, account_id: str, owner: Registration, at: datetime) -> Account:
+    def verify(
+        self, account_id: str, owner: Registration, submission: str, at: datetime
+    ) -> Account:
         account = self._note(
             account_id,
             {
@@ -53,6 +56,7 @@ class AccountTable:
                 "language": owner.language.value,
             },
             where="attribute_exists(opened_at)",
+            anew={"verified_by": submission},
         )
         if account is None:
             raise AccountNotOpenError("there is no account of this id")
@@ -82,9 +86,22 @@ class AccountTable:
             return standing
         return item
 
-    def _note(self, account_id: str, columns: Mapping[str, str], *, where: str) -> Account | None:
-        """Write what is not written yet; None: the account is not as *where* says."""
-        sets = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in columns)
+    def _note(
+        self,
+        account_id: str,
+        once: Mapping[str, str],
+        *,
+        where: str,
+        anew: Mapping[str, str] = MappingProxyType({}),
+    ) -> Account | None:
+        """Write what is not written yet, and *anew*; None: the account is not as *where* says."""
+        columns = {**once, **anew}
+        sets = ", ".join(
+            [
+                *(f"#{name} = if_not_exists(#{name}, :{name})" for name in once),
+                *(f"#{name} = :{name}" for name in anew),
+            ]
+        )
         try:
             item = self._client.update_item(
                 TableName=self._table_name,
@@ -113,7 +130,10 @@ def _account_key(account_id: str) -> dict[str, Any]:
 
 def _account(item: Mapping[str, Any]) -> Account:
     return Account(
-        item["account_id"]["S"], _moment(item, "verified_at"), _moment(item, "completed_at")
+        item["account_id"]["S"],
+        _moment(item, "verified_at"),
+        _moment(item, "completed_at"),
+        item.get("verified_by", {}).get("S"),
     )
 
 

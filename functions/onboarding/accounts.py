@@ -1,7 +1,7 @@
 """The port to whatever keeps the accounts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, Self
 
@@ -20,11 +20,15 @@ class AccountNotVerifiedError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How far an account has come: open, verified, completed."""
+    """How far an account has come: open, verified, completed.
+
+    *verified_by* is the submission whose mail the owner answered last.
+    """
 
     account_id: str
     verified_at: datetime | None = None
     completed_at: datetime | None = None
+    verified_by: str | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -40,13 +44,25 @@ class Account:
             event["account_id"],
             _moment(event.get("verified_at")),
             _moment(event.get("completed_at")),
+            event.get("verified_by"),
         )
+
+    def seen_by(self, submission: str) -> Self:
+        """What it is to a job: as good as not verified where the owner answered another's mail.
+
+        They agreed to that job, and do not know what this one says of them. What is complete
+        stays so, for then nothing is done any more.
+        """
+        if self.is_complete or self.verified_by == submission:
+            return self
+        return replace(self, verified_at=None, verified_by=None)
 
     def to_event(self) -> dict[str, Any]:
         moments = {"verified_at": self.verified_at, "completed_at": self.completed_at}
         return {
             "account_id": self.account_id,
             **{name: timestamp(moment) for name, moment in moments.items() if moment is not None},
+            **({} if self.verified_by is None else {"verified_by": self.verified_by}),
         }
 
 
@@ -60,8 +76,12 @@ class Accounts(Protocol):
         """
         ...
 
-    def verify(self, account_id: str, owner: Registration, at: datetime) -> Account:
-        """Note that the address is *owner*'s, and who that is.
+    def verify(
+        self, account_id: str, owner: Registration, submission: str, at: datetime
+    ) -> Account:
+        """Note that the address is *owner*'s, and who that is, by the mail of *submission*.
+
+        Of these only the submission is noted anew where another mail was answered before.
 
         Raises:
             AccountNotOpenError: There is no such account.

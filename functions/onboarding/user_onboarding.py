@@ -17,7 +17,7 @@ from functions.onboarding.registration import Registration
 from functions.onboarding.verification import verification_of
 from functions.onboarding.welcome_mail import welcome
 from functions.shared.asking import ask
-from functions.shared.durable_job import durable_job
+from functions.shared.durable_job import durable_job, job_run
 
 
 @durable_job
@@ -25,19 +25,22 @@ def handler(
     registration: Registration, context: DurableContext
 ) -> Onboarded | AlreadyOnboarded | NotOnboarded:
     """Have the address verified, set up what the person wants, welcome them, and open the door."""
-    account = context.step(create_account(registration), name="create-account", config=CREATING)
+    run = job_run(context)
+    account = context.step(
+        create_account(registration, run), name="create-account", config=CREATING
+    )
     if account.is_complete:
         return AlreadyOnboarded.as_of(account)
 
     if account.is_verified:
-        # An earlier attempt, or another job, came this far.
+        # By the mail of an earlier attempt at this job; another job's owner is asked again.
         missing = context.step(find_missing(account), name="find-missing-parts", config=FINDING)
     else:
         decision = ask(verification_of(registration), context)
         if decision is None or not decision.is_yes:
             return NotOnboarded.because(decision, account)
         account = context.step(
-            mark_verified(account, registration), name="mark-verified", config=VERIFYING
+            mark_verified(account, registration, run), name="mark-verified", config=VERIFYING
         )
         if account.is_complete:
             # Another job for the same address was verified too, and quicker.
@@ -45,7 +48,7 @@ def handler(
         missing = list(Part)
 
     profile = set_up_profile(account, registration, missing, context)
-    welcome(registration, profile, context)
+    welcome(account, registration, profile, context)
     profile.require_complete()
 
     account = context.step(complete_account(account), name="complete-account", config=COMPLETING)

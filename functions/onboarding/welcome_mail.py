@@ -1,4 +1,7 @@
-"""The mail that welcomes somebody, sent once for a job however often the job is tried."""
+"""The mail that welcomes somebody, sent once for a job however often the job is tried.
+
+Whoever submits the job chooses what it says of them, and nothing of that leads anywhere.
+"""
 
 import functools
 import os
@@ -13,9 +16,10 @@ from aws_durable_execution_sdk_python import DurableContext, StepContext, StepEr
 from aws_durable_execution_sdk_python.config import StepConfig
 from botocore.config import Config
 
+from functions.onboarding.accounts import Account
 from functions.onboarding.profile_setup import ProfileSetup
 from functions.onboarding.profiles import Part
-from functions.onboarding.registration import Registration
+from functions.onboarding.registration import Registration, Setting
 from functions.onboarding.welcome_content import choose_topics
 from functions.shared import asking, names
 from functions.shared import durable_job as job_function
@@ -24,6 +28,7 @@ from functions.shared.failures import code_of
 from functions.shared.mail import Mail
 from functions.shared.mail_ledger import MailLedger
 from functions.shared.mail_sender import SesMailSender
+from functions.shared.plain_text import leads_somewhere
 from functions.shared.question_table import now
 from functions.shared.retries import PATIENTLY
 
@@ -64,20 +69,24 @@ ledger = MailLedger(
 
 # Also through the doubt about a mail that may be on its way.
 _WELCOMING = StepConfig(retry_strategy=PATIENTLY)
-# Without the attempt: it is one mail for all of them.
-_MAIL = "welcome"
+_TEMPLATE = "welcome"
 
 
-def welcome(registration: Registration, setup: ProfileSetup, context: DurableContext) -> None:
+def welcome(
+    account: Account, registration: Registration, setup: ProfileSetup, context: DurableContext
+) -> None:
     """Send the mail.
 
     Raises:
         ProfileIncompleteError: It was not sent, and neither is the profile complete: both are told.
     """
     job_id = job_run(context).job_id
+    # Without the attempt: it is one mail for all of them. With the account: the job's id may come
+    # again, and the ledger remembers for longer than the row.
+    mail = f"{_TEMPLATE}-{account.account_id}"
     try:
         context.step(
-            _send(job_id, registration, setup), name="send-welcome-mail", config=_WELCOMING
+            _send(job_id, mail, registration, setup), name="send-welcome-mail", config=_WELCOMING
         )
     except StepError as error:
         setup.require_complete(f"the welcome mail ({code_of(error)})")
@@ -85,10 +94,10 @@ def welcome(registration: Registration, setup: ProfileSetup, context: DurableCon
 
 
 def _send(
-    job_id: str, registration: Registration, setup: ProfileSetup
+    job_id: str, mail: str, registration: Registration, setup: ProfileSetup
 ) -> Callable[[StepContext], str]:
     def send(_step: StepContext) -> str:
-        return ledger.send_once(job_id, _MAIL, welcome_mail(registration, setup), {})
+        return ledger.send_once(job_id, mail, welcome_mail(registration, setup), {})
 
     return send
 
@@ -96,7 +105,7 @@ def _send(
 def welcome_mail(registration: Registration, setup: ProfileSetup) -> Mail:
     """Welcome somebody, and say what was set up for them: of what failed, nothing."""
     return _templates().mail(
-        _MAIL,
+        _TEMPLATE,
         registration.language,
         to=registration.email,
         values=_values(registration, setup),
@@ -105,13 +114,22 @@ def welcome_mail(registration: Registration, setup: ProfileSetup) -> Mail:
 
 def _values(registration: Registration, setup: ProfileSetup) -> dict[str, Any]:
     contents: dict[Part, Any] = {
-        Part.PREFERENCES: registration.preferences,
-        Part.NOTIFICATIONS: registration.notifications,
+        Part.PREFERENCES: _shown(registration.preferences),
+        Part.NOTIFICATIONS: _shown(registration.notifications),
         Part.WELCOME_CONTENT: choose_topics(registration.interests),
     }
     return {
-        "name": registration.name,
+        "name": None if leads_somewhere(registration.name) else registration.name,
         **{part.value: content for part, content in contents.items() if part in setup.done},
+    }
+
+
+def _shown(settings: Mapping[str, Setting]) -> dict[str, Setting | None]:
+    """The settings as the mail shows them: None says that there is a value."""
+    return {
+        name: None if isinstance(value, str) and leads_somewhere(value) else value
+        for name, value in settings.items()
+        if not leads_somewhere(name)
     }
 
 

@@ -1,5 +1,6 @@
 """Texts of others made harmless for whoever reads them: nothing hidden, nothing turned around."""
 
+import re
 import unicodedata
 
 # Stands where something was that cannot be seen, so that the reader knows.
@@ -8,6 +9,15 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
 # Controls, direction marks and other formatting, halves of surrogate pairs, private letters.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+# Whoever signs somebody else up chooses what is said of them. With one of these in it, it could
+# be an advertisement, or lead to one.
+_LEADS_SOMEWHERE = re.compile(r"[:/@\\]|www\.|\w\.\w", re.IGNORECASE)
+
+
+def leads_somewhere(text: str) -> bool:
+    """Whether a reader's mail program could take *text*, or a part of it, for a link."""
+    return _LEADS_SOMEWHERE.search(text) is not None
 
 
 def one_line(text: str, most: int) -> str:

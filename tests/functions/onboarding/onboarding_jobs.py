@@ -175,10 +175,13 @@ class OnboardingJobs:
         self.asked = CountedService(asking.questions)
         monkeypatch.setattr(asking, "questions", self.asked)
 
-    def run(self, *people: Move, job_id: str = JOB, **payload: Any) -> Ended:
+    def run(
+        self, *people: Move, job_id: str = JOB, created_at: str | None = None, **payload: Any
+    ) -> Ended:
         """Submit the job and run its first attempt."""
         text = json.dumps(any_payload(**payload))
-        self.rows.submit(any_job(job_id, job_type=JOB_TYPE, payload=text))
+        job = any_job(job_id, job_type=JOB_TYPE, payload=text)
+        self.rows.submit(job if created_at is None else replace(job, created_at=created_at))
         return self.attempt(1, *people, job_id=job_id).ended
 
     def attempt(self, number: int, *people: Move, job_id: str = JOB) -> Played:
@@ -209,6 +212,13 @@ class OnboardingJobs:
     def calls(self) -> Counter[str]:
         """How often each method was called of what keeps accounts, profiles and questions."""
         return self.accounts.calls + self.profiles.calls + self.asked.calls
+
+    def forget_questions(self) -> None:
+        """As their time to live does it; the ledger's records in the same table live longer."""
+        for item in self.question_items.items():
+            key = {name: item[name] for name in (names.ITEM_KEY, names.ITEM_SORT_KEY)}
+            if key[names.ITEM_SORT_KEY]["S"].startswith("QUESTION#"):
+                self.question_items.client.delete_item(TableName=self.question_items.name, Key=key)
 
     def forget_calls(self) -> None:
         for service in (self.accounts, self.profiles, self.asked):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 AT = datetime(2026, 1, 31, 9, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
+JOB = "onboarding-1 of 2026-01-31T09:00:00Z"
+OTHER_JOB = "onboarding-2 of 2026-01-31T09:00:00Z"
 
 
 @pytest.fixture
@@ -121,19 +123,21 @@ def test_who_died_between_the_two_writes_is_made_up_for(account_items: KeyedTabl
     account = accounts.open(EMAIL, "account-2", LATER)
 
     assert account == Account("account-1")
-    assert accounts.verify("account-1", any_registration(), LATER).is_verified
+    assert accounts.verify("account-1", any_registration(), JOB, LATER).is_verified
 
 
 def test_an_account_is_verified_and_completed_once(accounts: AccountTable) -> None:
     accounts.open(EMAIL, "account-1", AT)
 
-    accounts.verify("account-1", any_registration(), AT)
-    verified = accounts.verify("account-1", any_registration(name="Somebody else"), LATER)
+    accounts.verify("account-1", any_registration(), JOB, AT)
+    verified = accounts.verify(
+        "account-1", any_registration(name="Somebody else"), OTHER_JOB, LATER
+    )
     accounts.complete("account-1", AT)
     completed = accounts.complete("account-1", LATER)
 
-    assert verified == Account("account-1", AT)
-    assert completed == Account("account-1", AT, AT)
+    assert verified == Account("account-1", AT, verified_by=OTHER_JOB)
+    assert completed == Account("account-1", AT, AT, OTHER_JOB)
     assert accounts.open(EMAIL, "account-2", LATER) == completed
 
 
@@ -142,12 +146,21 @@ def test_what_is_known_of_the_owner_is_what_the_first_verification_said(
 ) -> None:
     accounts.open(EMAIL, "account-1", AT)
 
-    accounts.verify("account-1", any_registration(language="ja"), AT)
-    accounts.verify("account-1", any_registration(name="Somebody else"), LATER)
+    accounts.verify("account-1", any_registration(language="ja"), JOB, AT)
+    accounts.verify("account-1", any_registration(name="Somebody else"), OTHER_JOB, LATER)
 
     [record] = [item for item in account_items.items() if "email" in item]
     assert record["name"] == {"S": "Ann Example"}
     assert record["language"] == {"S": "ja"}
+
+
+def test_an_account_is_verified_to_the_job_whose_mail_was_answered_and_complete_to_all() -> None:
+    verified = Account("account-1", AT, verified_by=JOB)
+    complete = Account("account-1", AT, LATER, JOB)
+
+    assert verified.seen_by(JOB) == verified
+    assert verified.seen_by(OTHER_JOB) == Account("account-1")
+    assert complete.seen_by(OTHER_JOB) == complete
 
 
 def test_an_account_that_is_not_verified_is_not_completed(accounts: AccountTable) -> None:
@@ -163,14 +176,14 @@ def test_an_account_that_was_never_opened_is_not_verified(
     accounts: AccountTable, account_items: KeyedTable
 ) -> None:
     with pytest.raises(AccountNotOpenError):
-        accounts.verify("account-1", any_registration(), AT)
+        accounts.verify("account-1", any_registration(), JOB, AT)
 
     assert account_items.items() == []
 
 
 def test_no_key_tells_an_address(accounts: AccountTable, account_items: KeyedTable) -> None:
     accounts.open(EMAIL, "account-1", AT)
-    accounts.verify("account-1", any_registration(), AT)
+    accounts.verify("account-1", any_registration(), JOB, AT)
 
     keys = json.dumps([[item["pk"], item["sk"]] for item in account_items.items()])
     assert "ann" not in keys
@@ -178,7 +191,8 @@ def test_no_key_tells_an_address(accounts: AccountTable, account_items: KeyedTab
 
 
 @pytest.mark.parametrize(
-    "account", [Account("account-1"), Account("account-1", AT), Account("account-1", AT, LATER)]
+    "account",
+    [Account("account-1"), Account("account-1", AT), Account("account-1", AT, LATER, JOB)],
 )
 def test_an_account_is_kept_in_a_checkpoint_as_it_is(account: Account) -> None:
     assert Account.from_event(json.loads(json.dumps(account.to_event()))) == account

@@ -27,6 +27,7 @@ from functions.shared.question import (
     answer,
 )
 from tests.functions.callback_clock import Move, answers, hours, is_unreachable
+from tests.functions.executions import Ended
 from tests.functions.onboarding.onboarding_jobs import (
     AFTER_REMINDER,
     AT_ONCE,
@@ -103,6 +104,7 @@ def test_what_the_person_wants_is_kept_under_an_account_of_their_own(jobs: Onboa
             "account_id": account_id,
             "opened_at": "2026-01-31T09:00:00.000Z",
             "verified_at": "2026-01-31T10:00:00.000Z",
+            "verified_by": f"{JOB} of {jobs.row()['created_at']}",
             "completed_at": "2026-01-31T10:00:00.000Z",
             "email": "ann@example.com",
             "name": "Ann Example",
@@ -212,7 +214,7 @@ def test_of_two_jobs_for_one_address_the_slower_finds_that_all_is_done(
 
     def other_job_is_quicker(question: Question, at: Any) -> tuple[Question, Reception]:
         account = account_service.accounts.open("ann@example.com", "another", at)
-        account_service.accounts.verify(account.account_id, any_registration(), at)
+        account_service.accounts.verify(account.account_id, any_registration(), "another job", at)
         account_service.accounts.complete(account.account_id, at)
         return answer(question, "p1", Answer.VERIFY, any_act(at=at))
 
@@ -315,15 +317,74 @@ def test_where_only_the_end_was_missing_a_retry_sets_nothing_up(jobs: Onboarding
     assert "set-up-profile" not in all_operations(ended)
 
 
-def test_another_job_may_finish_what_one_left_undone(jobs: OnboardingJobs) -> None:
+def test_another_job_may_finish_what_one_left_undone_once_the_owner_agrees(
+    jobs: OnboardingJobs,
+) -> None:
     refuse(jobs, "notifications")
     jobs.run(VERIFIED)
 
-    ended = jobs.run(job_id="onboarding-2")
+    ended = jobs.run(VERIFIED, job_id="onboarding-2")
 
     assert ended.value["outcome"] == "onboarding_complete"
-    assert jobs.questions.of_job("onboarding-2") == []
+    assert len(jobs.questions.of_job("onboarding-2")) == 1
     assert len(jobs.kept) == 5
+
+
+def test_a_verified_account_is_not_taken_over_by_a_job_that_its_owner_does_not_know(
+    jobs: OnboardingJobs,
+) -> None:
+    refuse(jobs, "notifications")
+    jobs.run(VERIFIED)
+    before = jobs.kept
+
+    ended = jobs.run(job_id="onboarding-2", name="Mallory", notifications={"news": True})
+
+    assert ended.value["outcome"] == "verification_timeout"
+    assert jobs.kept == before
+    assert len(jobs.post_office.sent) == 1
+
+
+def test_a_retry_of_the_job_that_took_over_asks_nobody_again(jobs: OnboardingJobs) -> None:
+    refuse(jobs, "notifications")
+    jobs.run(VERIFIED)
+    refuse(jobs, "notifications")
+    jobs.run(VERIFIED, job_id="onboarding-2")
+
+    ended = jobs.retry(job_id="onboarding-2")
+
+    assert ended.value["outcome"] == "onboarding_complete"
+    assert len(jobs.questions.of_job("onboarding-2")) == 1
+
+
+def submit_again(jobs: OnboardingJobs, *people: Move, **payload: Any) -> Ended:
+    """Another job of the same id, long after the row of the first one was forgotten."""
+    jobs.rows.clear()
+    jobs.forget_questions()
+    return jobs.run(*people, created_at="2026-06-30T09:00:00.000Z", **payload)
+
+
+def test_the_next_job_of_an_id_does_not_speak_for_whom_the_first_one_verified(
+    jobs: OnboardingJobs,
+) -> None:
+    refuse(jobs, "notifications")
+    jobs.run(VERIFIED)
+
+    ended = submit_again(jobs)
+
+    assert ended.value["outcome"] == "verification_timeout"
+
+
+def test_the_next_job_of_an_id_welcomes_its_own_person(jobs: OnboardingJobs) -> None:
+    """The ledger of mails remembers longer than the row."""
+    jobs.run(VERIFIED)
+
+    ended = submit_again(jobs, VERIFIED, email="bob@example.com")
+
+    assert ended.value["outcome"] == "onboarding_complete"
+    assert [mail.to for mail in jobs.post_office.sent] == [
+        ("ann@example.com",),
+        ("bob@example.com",),
+    ]
 
 
 def test_a_mail_that_waits_for_the_sending_rate_is_sent_once(jobs: OnboardingJobs) -> None:

@@ -15,7 +15,7 @@ from functions.shared.mail import Mail
 from tests.functions.onboarding.registrations import any_registration
 
 COMPLETE = ProfileSetup(frozenset(Part))
-HOSTILE = '<b onload=alert(1)>&amp; "Ann" {{ 7 * 7 }}</b>'
+HOSTILE = '<b onload=alert(1)>&amp; "Ann" {{ 7 * 7 }}<b>'
 LANGUAGES = pytest.mark.parametrize("language", ["en", "ja"])
 SAID = {
     "en": {"preferences": "theme: dark", "notifications": "news: off", "welcome_content": "Data: "},
@@ -120,6 +120,30 @@ def test_a_hostile_name_is_text_to_a_reader_and_to_a_browser(language: str) -> N
     assert HOSTILE in page.text
     assert "b" not in page.tags
     assert "onload" not in page.attributes
+
+
+@LANGUAGES
+@pytest.mark.parametrize(
+    "lure", ["claim it at https://evil.example/x", "www.evil", "evil.example", "ann@evil"]
+)
+def test_nothing_that_was_said_of_somebody_leads_them_anywhere(language: str, lure: str) -> None:
+    mail = written(
+        language=language, name=lure, preferences={"click": lure}, notifications={"news": lure}
+    )
+
+    for text in (mail.subject, mail.text, html_of(mail)):
+        assert "evil" not in text
+    # That there is a value is said all the same.
+    assert "click" in mail.text
+    assert "None" not in mail.text
+
+
+def test_who_has_no_name_to_show_is_greeted_without_one() -> None:
+    english = written(name="www.evil.example")
+    japanese = written(name="www.evil.example", language="ja")
+
+    assert (english.subject, english.text.splitlines()[0]) == ("Welcome", "Hello,")
+    assert (japanese.subject, japanese.text[:10]) == ("ようこそ", "メールアドレスの確認")
 
 
 @LANGUAGES
