@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
 from io import TextIOWrapper
@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.live import Live
 from typer.core import TyperGroup
 
-from functions.shared import question_table
 from functions.shared.job import InvalidJobError, Job, JobStatus, check_job_id, check_job_type
 from functions.shared.question import Answer
 from jobctl.caller import caller
@@ -207,7 +206,7 @@ def submit(
 ) -> None:
     """Submit a job; with --wait, watch it to its end."""
     target = _target(context, stage, local=local)
-    now = datetime.now(UTC)
+    now = target.connection.now()
     check_job_type(job_type)
     moment = None if run_at is None else parse_run_at(run_at, now)
     text = _read_payload(payload)
@@ -275,7 +274,7 @@ def list_jobs(
         return
     console = _out()
     width = console.width if console.is_terminal else _PIPE_WIDTH
-    console.print(jobs_table(jobs, datetime.now(UTC), width), width=width, crop=False)
+    console.print(jobs_table(jobs, target.connection.now(), width), width=width, crop=False)
     if len(jobs) == limit:
         _say(f"the newest {limit}; --limit shows more")
 
@@ -393,7 +392,7 @@ def _decide(
             raise NotInThisStateError(f"nothing on stage {target.stage!r} asks people")
         by = caller(target.connection.sts)
         decided = target.questions.decide(
-            job, given, by=by, at=question_table.now(), name=question, comment=comment
+            job, given, by=by, at=target.connection.now(), name=question, comment=comment
         )
     _say(f"{_DONE[given]} {decided.ref.name} of {job_id} as {by}")
     _say(f"watch it: {target.place.command('watch', job_id)}")
@@ -425,12 +424,12 @@ def _wait(target: Target, job_id: str, timeout: float | None, terminal: Console 
             return target.client.wait(
                 job_id,
                 timeout=timeout,
-                on_poll=lambda job: live.update(live_view(job, datetime.now(UTC))),
+                on_poll=lambda job: live.update(live_view(job, target.connection.now())),
             )
     told: list[str] = []
 
     def tell(job: Job) -> None:
-        now = datetime.now(UTC)
+        now = target.connection.now()
         line = change_line(job, now)
         what = line.partition("Z")[2]
         if told[-1:] != [what]:
@@ -476,7 +475,7 @@ def _show(
         _out(),
         job,
         place=target.place,
-        now=datetime.now(UTC),
+        now=target.connection.now(),
         with_result=with_result,
         execution=execution,
         asked=asked,

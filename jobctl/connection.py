@@ -2,9 +2,11 @@
 
 import json
 import os
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import boto3
 from botocore.config import Config
 
+from functions.shared import question_table
 from jobctl.errors import UnreachableError
 from jobctl.translation import aws_errors_as_ours
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 PLATFORM_FILE = Path(".local/platform.json")
 LOCAL_STAGE = "local"
+# The platform is on this machine.
+_CLOCK_TIMEOUT_SECONDS = 3
 
 # A person or a web request waits for the answer; a repeated conditional put is harmless.
 _CONFIG = Config(
@@ -130,6 +135,15 @@ class Connection:
             sts: Sts = self._session.client("sts", **self._options)
             return sts
 
+    def now(self) -> datetime:
+        """The time there: the platform's clock can be ahead of this machine's.
+
+        Raises:
+            UnreachableError: The platform does not say what time it is.
+        """
+        ahead = timedelta() if self.endpoint_url is None else _ahead(self.endpoint_url)
+        return question_table.now() + ahead
+
     @property
     def place(self) -> str:
         """Where this is, for a person."""
@@ -148,6 +162,20 @@ class Connection:
     @property
     def _options(self) -> dict[str, Any]:
         return {"endpoint_url": self.endpoint_url, "config": _CONFIG}
+
+
+def _ahead(endpoint_url: str) -> timedelta:
+    """How far the platform's clock was advanced."""
+    try:
+        with urllib.request.urlopen(  # noqa: S310  # loopback, as the platform wrote it down
+            f"{endpoint_url}/_local/clock", timeout=_CLOCK_TIMEOUT_SECONDS
+        ) as answer:
+            return timedelta(seconds=json.loads(answer.read())["advanced_seconds"])
+    except (OSError, ValueError, LookupError, TypeError):
+        raise UnreachableError(
+            f"the local platform at {endpoint_url} does not tell its time: "
+            "start it again with `make up`"
+        ) from None
 
 
 @contextmanager

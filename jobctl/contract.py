@@ -1041,6 +1041,13 @@ _APPROVAL = (
     ),
     _asked_ended(
         Operation.APPROVAL,
+        "document_conflict",
+        "Another job of the same id has filed a document in this job's place; that stays as it is.",
+        "Submit it under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.APPROVAL,
         "document_access",
         "The function may not do this with the document.",
         "Mend the function's role or the bucket's policy, then retry.",

@@ -47,6 +47,7 @@ CUT_OFF = frozenset(
 FOR_A_NEW_JOB = frozenset(
     {
         "delivery_unknown",
+        "document_conflict",
         "invalid_job",
         "invalid_run_at",
         "mail_rejected",

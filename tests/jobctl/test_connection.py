@@ -1,6 +1,11 @@
 """Finding AWS, or the platform on this machine."""
 
 import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -56,6 +61,55 @@ def test_a_platform_that_has_stopped_is_unreachable(tmp_path: Path) -> None:
 
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1.*`make up` runs"):
         JobClient.for_platform(Connection.to_platform(tmp_path))
+
+
+@pytest.fixture
+def platform(told: dict[str, object]) -> Iterator[str]:
+    """A platform that says nothing but its time."""
+
+    class Clock(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/_local/clock"
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            self.wfile.write(json.dumps(told).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Clock)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def told() -> dict[str, object]:
+    return {"advanced_seconds": 86_400.0}
+
+
+def test_the_time_is_that_of_the_platform(platform: str) -> None:
+    ahead = Connection(endpoint_url=platform).now() - datetime.now(UTC)
+
+    assert abs(ahead - timedelta(days=1)) < timedelta(seconds=5)
+
+
+def test_the_time_of_aws_is_this_machines() -> None:
+    assert abs(Connection().now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("told", [{}, {"advanced_seconds": "a day"}])
+def test_a_platform_that_does_not_tell_its_time_is_said_with_the_fix(platform: str) -> None:
+    with pytest.raises(UnreachableError, match=r"does not tell its time.*make up"):
+        Connection(endpoint_url=platform).now()
+
+
+def test_a_platform_that_is_gone_does_not_tell_its_time() -> None:
+    with pytest.raises(UnreachableError, match="does not tell its time"):
+        Connection(endpoint_url="http://127.0.0.1:1").now()
 
 
 def test_the_region_is_found_where_the_aws_tools_look_for_it() -> None:
