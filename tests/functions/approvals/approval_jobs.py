@@ -62,9 +62,12 @@ class ApprovalJobs:
 
     def run(self, *people: Move, **payload: Any) -> Played:
         """Submit the job and run its first attempt."""
-        text = json.dumps(any_payload(**payload))
-        self.rows.submit(any_job(JOB, job_type=JOB_TYPE, payload=text))
+        self.submit(**payload)
         return self.attempt(1, *people)
+
+    def submit(self, *, created_at: str | None = None, **payload: Any) -> None:
+        job = any_job(JOB, job_type=JOB_TYPE, payload=json.dumps(any_payload(**payload)))
+        self.rows.submit(job if created_at is None else replace(job, created_at=created_at))
 
     def attempt(self, number: int, *people: Move) -> Played:
         start = {"attempt": number, "job_id": JOB, "job_type": JOB_TYPE}

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+)
 
 from functions.approvals.document import Document
 
@@ -42,6 +48,39 @@ def any_pdf(
         writer.add_metadata({"/Title": title})
     if password:
         writer.encrypt(password, algorithm="RC4-128")
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
+
+
+def pdf_of_forms(operators: int, uses: int) -> bytes:
+    """Two kilobytes that take minutes to read: one form of many operators, drawn many times."""
+    reader = PdfReader(io.BytesIO(any_pdf()))
+    writer = PdfWriter(clone_from=reader)
+    page = writer.pages[0]
+    resources: Any = page["/Resources"]
+    form = DecodedStreamObject()
+    form.update(_named({"/Type": "/XObject", "/Subtype": "/Form"}))
+    form[NameObject("/BBox")] = ArrayObject(map(NumberObject, (0, 0, 9, 9)))
+    form[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): resources["/Font"]})
+    form.set_data(b"BT /F1 9 Tf " + b"1 0 0 1 5 5 Tm (a b) Tj " * operators + b"ET")
+    resources[NameObject("/XObject")] = DictionaryObject(
+        {NameObject("/X"): writer._add_object(form.flate_encode(9))}
+    )
+    drawn = DecodedStreamObject()
+    drawn.set_data(b"/X Do " * uses)
+    page[NameObject("/Contents")] = writer._add_object(drawn.flate_encode(9))
+    written = io.BytesIO()
+    writer.write(written)
+    return written.getvalue()
+
+
+def pdf_of_one_page_named(times: int) -> bytes:
+    """A page tree that names one page over and over."""
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(any_pdf())))
+    pages: Any = writer.root_object["/Pages"]
+    kids = pages["/Kids"]
+    pages[NameObject("/Kids")] = ArrayObject([kids[0]] * times)
     written = io.BytesIO()
     writer.write(written)
     return written.getvalue()

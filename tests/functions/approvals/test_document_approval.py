@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,16 +11,27 @@ import pytest
 from functions.approvals import document_steps
 from functions.shared import asking
 from functions.shared.job import timestamp
-from functions.shared.question import Answer, QuestionStatus, Reception
+from functions.shared.question import (
+    CHANNEL,
+    Act,
+    Answer,
+    Question,
+    QuestionStatus,
+    Reception,
+    Via,
+    answer,
+)
 from tests.functions.approvals.approval_jobs import JOB, REVIEWERS, ApprovalJobs
 from tests.functions.approvals.library import (
     CONTRACT,
     NOTES,
     NOTES_TEXT,
     Library,
+    any_document,
     any_pdf,
     notes_on,
 )
+from tests.functions.approvals.test_papers import any_ending
 from tests.functions.callback_clock import (
     Move,
     answers,
@@ -29,6 +41,7 @@ from tests.functions.callback_clock import (
     is_unreachable,
     passes_on,
 )
+from tests.functions.executions import KilledError
 from tests.functions.orders.services_kit import FOREVER, Fault, FaultKind, FaultyService
 from tests.functions.question_items import ASKED_AT
 
@@ -43,8 +56,8 @@ NO = Answer.REJECT
 PASSWORD = "only for those who know"  # noqa: S105  # it protects a page of a test
 
 
-def says(person: str, answer: Answer, after: float = 1, **rest: Any) -> Move:
-    return answers(person, answer, after=hours(after), **rest)
+def says(person: str, given: Answer, after: float = 1, **rest: Any) -> Move:
+    return answers(person, given, after=hours(after), **rest)
 
 
 def test_an_approved_document_is_stamped_and_moved_for_seven_operations(
@@ -172,6 +185,44 @@ def test_reviewers_are_told_what_they_decide_on(jobs: ApprovalJobs) -> None:
     assert question.until == ASKED_AT + hours(24)
 
 
+def test_where_the_document_can_be_read_is_told(jobs: ApprovalJobs) -> None:
+    address = "https://docs.example.com/contract?version=1"
+
+    jobs.run(says("p1", YES), read_at=address)
+
+    assert jobs.question.facts[:2] == (("Document", CONTRACT), ("Read it here", address))
+
+
+def test_all_who_agreed_are_on_record_and_in_the_result(
+    jobs: ApprovalJobs, library: Library
+) -> None:
+    votes = [says("p1", YES, comment="Fine."), says("p2", NO, 2), says("p3", YES, 3)]
+
+    jobs.run(*votes, reviewers=REVIEWERS, rule={"quorum": 2})
+
+    for told in (jobs.result, library.record(FINAL)):
+        assert [(each["by"], each["answer"], each["via"]) for each in told["voices"]] == [
+            ("p1@example.com", "approve", "link"),
+            ("p2@example.com", "reject", "link"),
+            ("p3@example.com", "approve", "link"),
+        ]
+        assert told["voices"][0]["comment"] == "Fine."
+        assert told["decided_by"] == "p3@example.com"
+
+
+def test_a_name_given_in_the_channel_stays_known_as_one(
+    jobs: ApprovalJobs, library: Library
+) -> None:
+    def answers_there(question: Question, at: datetime) -> tuple[Question, Reception]:
+        return answer(question, CHANNEL, YES, Act(at, "Bob", Via.CHANNEL))
+
+    jobs.run(Move(after=hours(1), how=answers_there), in_channel=True)
+
+    assert (jobs.result["decided_by"], jobs.result["via"]) == ("Bob", "channel")
+    assert library.record(FINAL)["via"] == "channel"
+    assert "by the name given in the channel: Bob" in notes_on(library.get(FINAL))[0]
+
+
 def test_text_is_approved_with_its_stamp_after_it(jobs: ApprovalJobs, library: Library) -> None:
     jobs.run(says("p1", YES), document=NOTES, title="Notes of January")
 
@@ -256,7 +307,8 @@ def test_an_operator_decides_whatever_the_rule(jobs: ApprovalJobs) -> None:
     jobs.run(decides(YES, after=hours(1)), reviewers=REVIEWERS, rule="all")
 
     assert jobs.result["outcome"] == "approved"
-    assert jobs.result["decided_by"] == "ops"
+    assert (jobs.result["decided_by"], jobs.result["via"]) == ("ops", "jobctl")
+    assert [voice["by"] for voice in jobs.result["voices"]] == ["ops"]
 
 
 def test_an_answer_that_is_not_heard_of_counts_when_the_time_is_up(jobs: ApprovalJobs) -> None:
@@ -366,6 +418,140 @@ def test_nobody_is_asked_about_a_document_that_cannot_be_reviewed(
     error = jobs.row["error"]
     assert (error["type"], error["step"]) == (code, "prepare-document")
     assert jobs.questions == []
+
+
+def another_job_of_the_same_id(jobs: ApprovalJobs, **payload: Any) -> None:
+    """Submitted long after the row of the first one was forgotten."""
+    jobs.rows.clear()
+    jobs.question_items.clear()
+    jobs.submit(created_at="2026-06-30T09:00:00.000Z", **payload)
+
+
+@pytest.mark.parametrize("first", [YES, NO], ids=str)
+@pytest.mark.parametrize("body", [any_pdf(), any_pdf("We sell all.")], ids=["same", "other"])
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_what_an_earlier_job_of_the_same_id_filed_is_no_answer_and_stays(
+    jobs: ApprovalJobs, library: Library, first: Answer, body: bytes, attempt: int
+) -> None:
+    """Neither where the very same bytes were uploaded anew, nor for a later attempt."""
+    jobs.run(says("p1", first))
+    another_job_of_the_same_id(jobs)
+    library.put(CONTRACT, body)
+    before = library.snapshot()
+
+    for number in range(1, attempt + 1):
+        jobs.attempt(number if number == 1 else jobs.next_attempt())
+
+    error = jobs.row["error"]
+    assert error["type"] == "document_conflict"
+    assert error["step"] == ("prepare-document" if attempt == 1 else "finish-earlier-ending")
+    assert "submit it under a new id" in error["message"]
+    assert library.snapshot() == before
+    assert jobs.questions == []
+
+
+def test_an_earlier_ending_is_not_taken_where_nothing_was_uploaded_anew(
+    jobs: ApprovalJobs,
+) -> None:
+    jobs.run(says("p1", YES))
+    another_job_of_the_same_id(jobs)
+
+    jobs.attempt(1)
+    jobs.attempt(jobs.next_attempt())
+
+    assert jobs.row["error"]["type"] == "document_conflict"
+
+
+@pytest.mark.parametrize("given", [YES, NO], ids=str)
+@pytest.mark.parametrize(
+    "standing", [{"sha256": "ab" * 32}, {"submission": "another"}, {"source": NOTES}], ids=str
+)
+def test_what_was_filed_in_its_place_while_it_was_reviewed_stays(
+    jobs: ApprovalJobs, library: Library, given: Answer, standing: dict[str, Any]
+) -> None:
+    """By an old execution that woke up late, of this job or of a forgotten one."""
+
+    def files(question: Any, _at: Any) -> Any:
+        ending = any_ending(any_document(any_pdf(), CONTRACT), job_id=JOB, sha256=DIGEST)
+        own = replace(ending, submission=f"{JOB} of {jobs.row['created_at']}")
+        library.put(f"{FINAL}.decision.json", replace(own, **standing).to_json())
+        return question, Reception.ACCEPTED
+
+    jobs.run(Move(after=hours(0.5), how=files), says("p1", given))
+
+    assert jobs.row["error"]["type"] == "document_conflict"
+    assert library.keys == {CONTRACT, NOTES, f"{FINAL}.decision.json"}
+    assert library.versions(f"{FINAL}.decision.json") == 1
+
+
+def test_a_record_that_no_job_wrote_stays(jobs: ApprovalJobs, library: Library) -> None:
+    library.put(f"{FINAL}.decision.json", b'{"outcome": "approved"}')
+
+    jobs.run()
+    jobs.attempt(jobs.next_attempt())
+
+    assert jobs.row["error"]["type"] == "document_conflict"
+    assert library.get(CONTRACT) == any_pdf()
+
+
+class Deadly:
+    """Kills the process in so many of the first reads of the document."""
+
+    def __init__(self, documents: Any, deaths: int, *, after: int = 0) -> None:
+        self._documents = documents
+        self._numbers = range(after + 1, after + deaths + 1)
+        self.reads = 0
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._documents, method)
+
+    def read(self, *place: Any) -> Any:
+        self.reads += 1
+        if self.reads in self._numbers:
+            raise KilledError
+        return self._documents.read(*place)
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_preparation_that_was_cut_off_is_repeated_twice(
+    jobs: ApprovalJobs, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    monkeypatch.setattr(document_steps, "documents", Deadly(document_steps.documents, deaths))
+
+    played = jobs.run(says("p1", YES))
+
+    assert jobs.result["outcome"] == "approved"
+    assert played.ended.operations == AT_ONCE
+    assert played.ended.retries == {"prepare-document": deaths}
+
+
+def test_a_document_over_which_the_process_always_dies_is_unfit_and_not_read_for_ever(
+    jobs: ApprovalJobs, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = Deadly(document_steps.documents, FOREVER)
+    monkeypatch.setattr(document_steps, "documents", deadly)
+
+    played = jobs.run()
+
+    assert deadly.reads == 3
+    assert played.ended.operations == ["claim", "prepare-document", "record-failed"]
+    assert jobs.row["error"]["type"] == "document_unfit"
+    assert "cut off" in jobs.row["error"]["message"]
+    assert jobs.questions == []
+    assert library.keys == {CONTRACT, NOTES}
+
+
+def test_a_filing_over_which_the_process_always_dies_is_given_up_after_twelve_tries(
+    jobs: ApprovalJobs, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = Deadly(document_steps.documents, FOREVER, after=1)
+    monkeypatch.setattr(document_steps, "documents", deadly)
+
+    jobs.run(says("p1", YES))
+
+    assert deadly.reads == 1 + 12
+    assert jobs.row["error"]["type"] == "document_unfit"
+    assert library.keys == {CONTRACT, NOTES}
 
 
 def test_a_payload_of_the_wrong_shape_fails_the_job_before_anything_is_read(

@@ -1,9 +1,11 @@
 """Summaries and stamps: what is fit, what is shown, and that a stamp can be put twice the same."""
 
 import hashlib
+import html
 import io
 import logging
 import os
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +23,7 @@ from functions.approvals.document import (
     Voice,
 )
 from functions.approvals.papers import as_filed, summarize
-from functions.approvals.stamp import reduced, stamp_lines
+from functions.approvals.stamp import reduced
 from functions.shared.question import Answer, Via
 from tests.functions.approvals.library import (
     CONTRACT,
@@ -30,6 +32,8 @@ from tests.functions.approvals.library import (
     any_document,
     any_pdf,
     notes_on,
+    pdf_of_forms,
+    pdf_of_one_page_named,
 )
 from tests.functions.question_items import ASKED_AT
 
@@ -76,6 +80,54 @@ def test_of_a_text_the_words_and_the_first_of_them_are_shown() -> None:
     assert summarize(any_document(NOTES_TEXT)) == Summary(
         "words", 6, None, "# Notes All that was said."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "measured"),
+    [
+        ("第1条 甲は乙に\n支払う。", ("characters", 11)),
+        ("ข้อตกลงนี้มีผลบังคับใช้", ("characters", 23)),
+        ("계약은 오늘부터 유효하다", ("words", 3)),
+        ("The word 契約 means contract", ("words", 5)),
+    ],
+    ids=["Japanese", "Thai", "Korean", "English"],
+)
+def test_where_no_spaces_stand_between_words_characters_are_counted(
+    text: str, measured: tuple[str, int]
+) -> None:
+    summary = summarize(any_document(text.encode()))
+
+    assert (summary.measure, summary.count) == measured
+
+
+def test_a_page_that_is_drawn_from_forms_costs_no_time_and_shows_no_excerpt() -> None:
+    body = pdf_of_forms(20_000, 1_000)
+    assert len(body) < 4_000
+
+    began = time.process_time()
+    summary = summarize(pdf_document(body))
+    as_filed(pdf_document(body), any_ending(pdf_document(body)))
+
+    # Read through, it takes about twenty minutes.
+    assert time.process_time() - began < 10
+    assert summary == Summary("pages", 1, None, "")
+
+
+def test_a_large_page_shows_no_excerpt() -> None:
+    body = any_pdf(") Tj (a b" * 60_000)
+
+    began = time.process_time()
+    summary = summarize(pdf_document(body))
+
+    assert time.process_time() - began < 10
+    assert summary == Summary("pages", 1, None, "")
+
+
+def test_more_pages_than_anybody_reads_are_refused() -> None:
+    assert summarize(pdf_document(pdf_of_one_page_named(10_000))).count == 10_000
+    for times in (10_001, 100_000):
+        with pytest.raises(DocumentUnfitError):
+            summarize(pdf_document(pdf_of_one_page_named(times)))
 
 
 def test_a_byte_order_mark_is_not_shown_and_not_lost() -> None:
@@ -227,3 +279,41 @@ def test_what_was_not_approved_is_kept_as_it_was() -> None:
 )
 def test_a_stamp_shows_who_it_was_and_no_address(name: str, shown: str) -> None:
     assert reduced(name) == shown
+
+
+def test_a_stamp_names_everybody_whose_vote_counted() -> None:
+    document = pdf_document(any_pdf())
+    voices = (
+        any_voice("ann@example.com"),
+        any_voice("bob@example.com", answer=Answer.REJECT),
+        any_voice("carl@example.com"),
+    )
+
+    stamped = as_filed(document, any_ending(document, voices=voices))
+
+    assert notes_on(stamped)[0].splitlines()[2:5] == [
+        "by a***@example.com",
+        "by c***@example.com",
+        "against it: b***@example.com",
+    ]
+    metadata: Any = PdfReader(io.BytesIO(stamped)).metadata
+    assert metadata["/ApprovedBy"] == "a***@example.com; c***@example.com"
+
+
+def test_a_name_that_was_given_in_the_channel_is_stamped_as_what_it_is() -> None:
+    document = any_document()
+    claimed = any_voice("Bob from legal", Via.CHANNEL)
+
+    stamped = as_filed(document, any_ending(document, voices=(claimed,)))
+
+    assert b"\nby the name given in the channel: Bob from legal  \n" in stamped
+
+
+def test_nothing_in_a_name_is_markup_on_a_text() -> None:
+    document = any_document()
+    hostile = any_voice("<img src=x>&lt; [a](b) `c`", Via.CHANNEL)
+
+    footer = as_filed(document, any_ending(document, voices=(hostile,)))[len(NOTES_TEXT) :]
+
+    assert not set(b"<>[]`") & set(footer)
+    assert html.unescape(footer.decode()).count("<img src=x>&lt; [a](b) `c`") == 1

@@ -679,6 +679,18 @@ def test_the_channel_answers_with_a_name(visitor: Visitor) -> None:
     assert by_ann.status == 409
 
 
+@pytest.mark.parametrize("name", ["ann@example.com", "Ann \uff20 example", "@ann"])
+def test_the_channel_takes_no_address_for_a_name(visitor: Visitor, name: str) -> None:
+    """Beside the answers by mail it would look as if it were proven too."""
+    token = visitor.token(IN_CHANNEL, CHANNEL)
+    visitor.ask(IN_CHANNEL)
+
+    refused = visitor.post(token, {"answer": "approve", "name": name})
+
+    assert refused.status == 400
+    assert visitor.question().decision is None
+
+
 def test_whoever_else_in_the_channel_answers_is_not_told_that_they_had(visitor: Visitor) -> None:
     visitor.ask(IN_CHANNEL)
     token = visitor.token(IN_CHANNEL, CHANNEL)

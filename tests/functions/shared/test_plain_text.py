@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.shared.plain_text import lines, one_line
+from functions.shared.plain_text import leads_somewhere, lines, one_line
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,23 @@ from functions.shared.plain_text import lines, one_line
 )
 def test_a_line_shows_what_can_be_seen_and_marks_what_cannot(text: str, shown: str) -> None:
     assert one_line(text, 10) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [
+        ("Ann Example", False),
+        ("山田 太郎", False),
+        ("No. 5", False),
+        ("https://example.com", True),
+        ("example.com", True),
+        ("WWW. example", True),
+        ("ann@example", True),
+        ("C:\\run", True),
+    ],
+)
+def test_what_could_be_taken_for_a_link_is_known(text: str, leads: bool) -> None:  # noqa: FBT001  # a case's answer
+    assert leads_somewhere(text) is leads
 
 
 def test_lines_keep_their_breaks_however_they_were_written() -> None:
