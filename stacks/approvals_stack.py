@@ -53,6 +53,7 @@ class ApprovalsStack(Stack):
                 **callbacks.environment(),
             },
             resumer=callbacks.resumer,
+            takes_heartbeats=True,
         )
         role = self.document_approval.role
         callbacks.grant_ask(role)

@@ -110,13 +110,12 @@ class DurableFunction(Construct):
         """
         return f"{self.function.function_arn}:*"
 
-    def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
-        """Allow bringing an execution the answer that it waits for, and asking it to wait on."""
-        self._grant_on_executions(
-            grantee,
-            "lambda:SendDurableExecutionCallbackSuccess",
-            "lambda:SendDurableExecutionCallbackHeartbeat",
-        )
+    def grant_send_callbacks(
+        self, grantee: iam.IGrantable, *, takes_heartbeats: bool = False
+    ) -> None:
+        """Allow bringing an execution the answer that it waits for, or asking it to wait on."""
+        heartbeat = ["lambda:SendDurableExecutionCallbackHeartbeat"] if takes_heartbeats else []
+        self._grant_on_executions(grantee, "lambda:SendDurableExecutionCallbackSuccess", *heartbeat)
 
     def grant_operate(self, grantee: iam.IGrantable) -> None:
         """Allow reading and stopping executions."""

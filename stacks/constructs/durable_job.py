@@ -66,6 +66,7 @@ class DurableJob(Construct):
         memory_mib: int = 1024,
         environment: Mapping[str, str] | None = None,
         resumer: PlainFunction | None = None,
+        takes_heartbeats: bool = False,
     ) -> None:
         """Provision the job type kept in `functions/<family>/<job_type>.py`.
 
@@ -85,6 +86,7 @@ class DurableJob(Construct):
             memory_mib: 1024, unless told otherwise.
             environment: What the job's `Settings` reads beyond that of every job.
             resumer: What brings it people's answers; None for a job that asks nobody.
+            takes_heartbeats: Whether its questions end early where nobody says to be at it.
 
         Raises:
             JobTypeError: The props do not fit together.
@@ -130,7 +132,7 @@ class DurableJob(Construct):
         self.ends_rule = self._report_ends(platform.recorder)
         allowed = self._allow_platform(platform)
         if resumer:
-            allowed.append(self._allow_resuming(resumer))
+            allowed.append(self._allow_resuming(resumer, takes_heartbeats=takes_heartbeats))
         # Found by the dispatcher only when it may be started and its end will be seen.
         registration.node.add_dependency(self.ends_rule, *allowed)
         self.grant_operate(operators)
@@ -139,9 +141,11 @@ class DurableJob(Construct):
         """Allow starting jobs directly; a producer needs only the table."""
         self.alias.grant_invoke(grantee)
 
-    def grant_send_callbacks(self, grantee: iam.IGrantable) -> None:
-        """Allow bringing a job the answer that it waits for."""
-        self._durable.grant_send_callbacks(grantee)
+    def grant_send_callbacks(
+        self, grantee: iam.IGrantable, *, takes_heartbeats: bool = False
+    ) -> None:
+        """Allow bringing a job the answer that it waits for, or asking it to wait on."""
+        self._durable.grant_send_callbacks(grantee, takes_heartbeats=takes_heartbeats)
 
     def grant_operate(self, grantee: iam.IGrantable) -> None:
         """Allow reading and stopping executions."""
@@ -230,10 +234,10 @@ class DurableJob(Construct):
         )
         return [start, read, find_logs]
 
-    def _allow_resuming(self, resumer: PlainFunction) -> iam.Policy:
+    def _allow_resuming(self, resumer: PlainFunction, *, takes_heartbeats: bool) -> iam.Policy:
         """Let the resumer, of an earlier stack, bring the answers: a policy of this stack too."""
         resume = iam.Policy(self, "Resume", roles=[resumer.role])
-        self.grant_send_callbacks(resume)
+        self.grant_send_callbacks(resume, takes_heartbeats=takes_heartbeats)
         return resume
 
 

@@ -319,7 +319,7 @@ def test_accounts_are_kept_with_exactly_the_rights_of_onboarding(watched: Watche
 
     for _ in range(2):
         account = accounts.open(owner.email, "any-id", NOW)
-    accounts.verify(account.account_id, owner, NOW)
+    accounts.verify(account.account_id, owner, "any-submission", NOW)
     profiles.set_preferences(account.account_id, {})
     profiles.parts(account.account_id)
     accounts.complete(account.account_id, NOW)

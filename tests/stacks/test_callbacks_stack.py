@@ -134,9 +134,9 @@ def keys_for(template: StackTemplate, role: str, action: str) -> set[str]:
             READ_STREAM
             | SEND_DEAD_LETTERS
             | {
-                (f"lambda:SendDurableExecutionCallback{kind}", f"{job}Function:*")
-                for kind in ("Success", "Heartbeat")
-                for job in ("DocumentApproval", "UserOnboarding")
+                ("lambda:SendDurableExecutionCallbackSuccess", "DocumentApprovalFunction:*"),
+                ("lambda:SendDurableExecutionCallbackHeartbeat", "DocumentApprovalFunction:*"),
+                ("lambda:SendDurableExecutionCallbackSuccess", "UserOnboardingFunction:*"),
             },
         ),
         (

@@ -327,20 +327,21 @@ def test_a_job_type_of_a_later_stack_gives_the_platform_its_rights_itself() -> N
     }
 
 
-def test_a_sender_of_callbacks_may_resume_executions_of_every_version() -> None:
+@pytest.mark.parametrize("takes_heartbeats", [True, False])
+def test_a_sender_of_callbacks_may_resume_executions_of_every_version(
+    *, takes_heartbeats: bool
+) -> None:
     app, _, workflows, job = other_stack()
     sender = iam.Role(workflows, "Sender", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 
-    job.grant_send_callbacks(sender)
+    job.grant_send_callbacks(sender, takes_heartbeats=takes_heartbeats)
 
     template = StackTemplate(app.synth().get_stack_by_name(workflows.stack_name).template)
     _, policy = template.only("AWS::IAM::Policy", id_has="SenderDefaultPolicy")
     [statement] = policy["PolicyDocument"]["Statement"]
     function_id, _ = template.function("any-job-type")
-    assert actions_of(statement) == [
-        "lambda:SendDurableExecutionCallbackHeartbeat",
-        "lambda:SendDurableExecutionCallbackSuccess",
-    ]
+    heartbeat = ["lambda:SendDurableExecutionCallbackHeartbeat"] if takes_heartbeats else []
+    assert actions_of(statement) == [*heartbeat, "lambda:SendDurableExecutionCallbackSuccess"]
     assert resources_of(statement) == [
         {"Fn::Join": ["", [{"Fn::GetAtt": [function_id, "Arn"]}, ":*"]]}
     ]
