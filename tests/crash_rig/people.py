@@ -13,11 +13,13 @@ from hashlib import sha256
 from typing import Any
 
 import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from functions.shared import names
 from functions.shared.job import parse_timestamp
 from functions.shared.question import Act, Answer, QuestionStatus, Reception, Via, answer
-from functions.shared.question_table import QuestionTable
+from functions.shared.question_table import QUESTION_PREFIX, QuestionTable
 from tests.crash_rig.passages import Death
 from tests.crash_rig.rig import (
     ACCOUNT_TABLE,
@@ -102,6 +104,10 @@ class People:
         self._rows = Rows.create(self._client, JOB_TABLE)
         for table in (QUESTION_TABLE, ACCOUNT_TABLE):
             KeyedTable.create(self._client, table)
+        self._client.update_table(
+            TableName=QUESTION_TABLE,
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+        )
         self._questions = QuestionTable(self._client, QUESTION_TABLE)
         self._library = Library.create(boto3.client("s3"), DOCUMENT_BUCKET)
 
@@ -164,6 +170,8 @@ class People:
         ids = [item["account_id"]["S"] for item in accounts]
         accounts += take_items(self._client, ACCOUNT_TABLE, *ids) if ids else []
         left = {
+            # Before the items are taken, of which the stream tells too.
+            "told": self._told_of(job_id),
             "questions": [
                 {name: "ANY" if name in _OWN_COLUMNS else value for name, value in item.items()}
                 for item in take_items(self._client, QUESTION_TABLE, job_id)
@@ -176,6 +184,20 @@ class People:
         for name, pattern in _MADE_ANEW.items():
             text = numbered(text, pattern, name)
         return Trace(text, _facts(job_id, ended.result, [each.status for each in asked], left))
+
+    def _told_of(self, job_id: str) -> list[str]:
+        """What the stream tells of the job's question: each of it is a mail to somebody."""
+        region = self._client.meta.region_name
+        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].get_table(QUESTION_TABLE)
+        assert table.stream_shard is not None
+        return [
+            f"{change.record['eventName']} {change.record['dynamodb']['NewImage']['status']['S']}"
+            for change in list(table.stream_shard.items)
+            if change.record["dynamodb"]["Keys"][names.ITEM_KEY]["S"] == f"JOB#{job_id}"
+            and change.record["dynamodb"]["Keys"][names.ITEM_SORT_KEY]["S"].startswith(
+                QUESTION_PREFIX
+            )
+        ]
 
     def _take_objects(self, job_id: str) -> dict[str, list[Any]]:
         """Every version of everything under the job's name, none of which is there any more."""
