@@ -113,7 +113,10 @@ def _person_text(person: Person, question: Question) -> str:
     if person.vote is not None:
         said = f"{person.vote.answer} {_act_text(person.vote.act, but=person.address)}"
     elif person.delegated_to is not None:
-        said = f"passed it on to {_who(person.delegated_to, question)}"
+        ids = [each.person_id for each in question.people]
+        is_back = person.delegated_to in ids[: ids.index(person.person_id)]
+        said = "it went back to" if is_back else "passed it on to"
+        said += f" {_who(person.delegated_to, question)}"
     if person.unreachable is not None:
         said += f"; no mail reaches them ({plain(person.unreachable)})"
     return f"{_whole_name(person)}: {said}"

@@ -316,3 +316,16 @@ def test_json_has_everything_but_the_callback() -> None:
     ]
     assert told["mails"] == [{"name": "one", "at": "2026-01-31T09:00:00.000Z", "message_id": "m-1"}]
     assert "callback-1" not in text
+
+
+def test_it_shows_whom_the_question_went_back_to() -> None:
+    question, _ = delegate(any_question(), "p1", "typo@example.com", any_act())
+    question = cannot_reach(question, "p2", "mail_bounced", ASKED_AT)
+
+    text = " ".join(shown(question).split())
+
+    assert "Ann <ann@example.com>: no answer" in text
+    assert (
+        "typo@example.com: it went back to ann@example.com; no mail reaches them (mail_bounced)"
+        in text
+    )

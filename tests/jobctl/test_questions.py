@@ -114,6 +114,21 @@ def test_an_operator_decides_whatever_the_rule_and_by_their_own_name(
     assert NOW <= decision.act.at <= milliseconds_now()
 
 
+def test_an_operators_answer_is_dated_by_the_clock_of_where_the_job_is(
+    jobctl: Jobctl, questions: QuestionTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the local platform the last moment to answer may be long gone by this machine's clock."""
+    there = NOW + timedelta(hours=12)
+    monkeypatch.setattr(Connection, "now", lambda _connection: there)
+    questions.ask(open_question())
+
+    jobctl("approve", "job-1")
+
+    decision = questions.read(REF).decision
+    assert decision is not None
+    assert decision.act.at == there
+
+
 def test_an_unknown_job_exits_3(jobctl: Jobctl) -> None:
     assert "job job-9 does not exist" in refused(jobctl("approve", "job-9"), 3)
 
