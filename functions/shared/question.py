@@ -495,9 +495,8 @@ def trace(
     )
     who = cut(_plain(person_id), _MAX_CLAIMED_BYTES)
     kept = Trace(reception, who, short, given and cut(_plain(given), _MAX_CLAIMED_BYTES))
-    if reception is not Reception.ACCEPTED and any(
-        _is_same(kept, each) for each in question.traces
-    ):
+    is_known = any(_is_same(kept, each) for each in question.traces)
+    if is_known and reception is not Reception.ACCEPTED:
         return question
     return replace(question, traces=(*question.traces, kept)[-MAX_TRACES:])
 
@@ -578,16 +577,12 @@ def _with_person(question: Question, person_id: str, **changes: Any) -> Question
 
 
 def _handed_back(question: Question, person_id: str, now: datetime) -> Question:
-    """*question* with an unreachable person's seat back at who gave it to them, if anybody did.
-
-    And further back, where that one cannot be reached either.
-    """
-    heir, giver = question.person(person_id), _giver(question, person_id)
-    if heir is None or heir.unreachable is None or giver is None:
+    """*question* with the seat of an heir, whom no mail reaches, back at who gave it to them."""
+    giver = _giver(question, person_id)
+    if giver is None:
         return question
     seated = _with_person(question, giver.person_id, delegated_to=None, asked_at=now)
-    vacated = _with_person(seated, person_id, delegated_to=giver.person_id)
-    return _handed_back(vacated, giver.person_id, now)
+    return _with_person(seated, person_id, delegated_to=giver.person_id)
 
 
 def _giver(question: Question, person_id: str) -> Person | None:

@@ -446,7 +446,7 @@ def test_a_seat_goes_back_from_one_to_the_one_before() -> None:
     assert further_back.status is QuestionStatus.OPEN
 
 
-def test_a_seat_goes_back_over_who_cannot_be_reached_either() -> None:
+def test_a_seat_that_goes_back_to_who_cannot_be_reached_either_counts_for_no_yes() -> None:
     question, _ = delegate(any_question(people=(ANN, BOB)), "p1", "dora@example.com", any_act())
     question = cannot_reach(question, "p3", "mail_bounced", ASKED_AT)
     # The mail of the second invitation does not come through.
