@@ -42,7 +42,6 @@ _EXCERPT_LIMITS = _LIMITS.with_overwrites(
     array_based_stream_maximum_output_length=_MAX_UNPACKED_BYTES,
     stream_decoding_work_maximum_length=2 * _MAX_UNPACKED_BYTES,
     stream_parsing_work_maximum_count=100_000,
-    xform_maximum_invocations_per_extraction=0,
 )
 _MAX_FONTS = 20
 _MAX_XOBJECTS = 200

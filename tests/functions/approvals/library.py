@@ -68,7 +68,7 @@ def pdf_of_forms(operators: int, uses: int) -> bytes:
         {NameObject("/X"): writer._add_object(form.flate_encode(9))}
     )
     drawn = DecodedStreamObject()
-    drawn.set_data(b"/X Do " * uses)
+    drawn.set_data(b"BT /F1 9 Tf (We agree.) Tj ET " + b"/X Do " * uses)
     page[NameObject("/Contents")] = writer._add_object(drawn.flate_encode(9))
     written = io.BytesIO()
     writer.write(written)

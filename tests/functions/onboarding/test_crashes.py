@@ -117,8 +117,8 @@ class CrashMatrix:
 
 def _leveled(text: str | None) -> str:
     found = TIMES.sub("TIME", ACCOUNT_ID.sub("ACCOUNT", text or ""))
-    # The id of a callback is the runner's, and another one in each run.
-    return re.sub(r"callback_id='[^']*'", "callback_id", found)
+    # These are the runner's, and others in each run.
+    return re.sub(r"(callback_id|asked_by)='[^']*'", r"\1", found)
 
 
 @pytest.fixture
