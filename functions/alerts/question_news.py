@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from functions.shared.job import InvalidJobError, check_job_id, check_job_type, parse_timestamp
+from functions.shared.job import (
+    InvalidJobError,
+    check_job_id,
+    check_job_type,
+    parse_timestamp,
+    timestamp,
+)
 from functions.shared.question import ANSWERS, MAX_FACTS, Answer, Kind, QuestionStatus, Via
 from functions.shared.question_event import QuestionEvent
 
@@ -63,6 +69,7 @@ class QuestionNews:
     facts: tuple[tuple[str, str], ...]
     asked_of: int
     needed: int | None
+    asked_at: datetime
     until: datetime
     url: str | None
     answers: tuple[Answer, ...]
@@ -71,7 +78,9 @@ class QuestionNews:
 
     @property
     def key(self) -> str:
-        return f"question:{self.job_id}:{self.attempt}:{self.name}:{self.event}"
+        # A job's id may come again before what was told is forgotten.
+        question = f"{self.job_id}:{self.attempt}:{self.name}:{timestamp(self.asked_at)}"
+        return f"question:{question}:{self.event}"
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Self | None:
@@ -105,6 +114,7 @@ class QuestionNews:
             ),
             asked_of=_count(message["asked_of"]),
             needed=None if needed is None else _count(needed),
+            asked_at=_moment(message["asked_at"]),
             until=_moment(message["until"]),
             url=None if url is None else _matching(_ADDRESS, url),
             answers=tuple(_answer(kind, each) for each in message["answers"]),

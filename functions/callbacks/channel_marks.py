@@ -2,14 +2,15 @@
 
 The alerts remove what is told twice; the mark spares them the same message with every retry of a
 batch, which SES may cause for hours. `pk` is `JOB#<job id>`, `sk` is
-`CHANNEL#<attempt>#<question>#<event>`.
+`CHANNEL#<attempt>#<question>#<asked at>#<event>`.
 """
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from functions.shared import names
-from functions.shared.question import QuestionRef
+from functions.shared.job import timestamp
+from functions.shared.question import Question
 from functions.shared.question_event import QuestionEvent
 from functions.shared.question_table import KEPT_AFTER_END
 
@@ -24,22 +25,26 @@ class ChannelMarks:
         self._client = client
         self._table_name = table_name
 
-    def is_told(self, ref: QuestionRef, event: QuestionEvent) -> bool:
+    def is_told(self, question: Question, event: QuestionEvent) -> bool:
         answer = self._client.get_item(
-            TableName=self._table_name, Key=_key(ref, event), ConsistentRead=True
+            TableName=self._table_name, Key=_key(question, event), ConsistentRead=True
         )
         return "Item" in answer
 
-    def mark_told(self, ref: QuestionRef, event: QuestionEvent, at: datetime) -> None:
+    def mark_told(self, question: Question, event: QuestionEvent, at: datetime) -> None:
         forgotten_at = int((at + KEPT_AFTER_END).timestamp())
         self._client.put_item(
             TableName=self._table_name,
-            Item={**_key(ref, event), "expires_at": {"N": str(forgotten_at)}},
+            Item={**_key(question, event), "expires_at": {"N": str(forgotten_at)}},
         )
 
 
-def _key(ref: QuestionRef, event: QuestionEvent) -> dict[str, Any]:
+def _key(question: Question, event: QuestionEvent) -> dict[str, Any]:
+    ref = question.ref
+    asked_at = timestamp(question.asked_at)
     return {
         names.ITEM_KEY: {"S": f"JOB#{ref.job_id}"},
-        names.ITEM_SORT_KEY: {"S": f"CHANNEL#{ref.attempt:06d}#{ref.name}#{event.value}"},
+        names.ITEM_SORT_KEY: {
+            "S": f"CHANNEL#{ref.attempt:06d}#{ref.name}#{asked_at}#{event.value}"
+        },
     }

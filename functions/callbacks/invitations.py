@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from functions.callbacks.link_token import milliseconds
 from functions.shared.question import (
     CHANNEL,
     Person,
@@ -103,13 +104,18 @@ def _outcomes(question: Question) -> tuple[DueMail, ...]:
 
 
 def _name(question: Question, to: str, occasion: Occasion) -> str:
-    return f"{question.ref.attempt}-{question.ref.name}-{to}-{occasion.value}"
+    # A job's id may come again before its mails are forgotten.
+    asked_at = milliseconds(question.asked_at)
+    return f"{question.ref.attempt}-{question.ref.name}-{asked_at}-{to}-{occasion.value}"
 
 
 def event_of(before: Question | None, after: Question) -> QuestionEvent | None:
     """What the channel is to be told of a change; the alerts remove what is told twice."""
     if not after.in_channel:
         return None
+    if before is not None and before.asked_by != after.asked_by:
+        # The question of an earlier job of this id.
+        before = None
     if after.status is not QuestionStatus.OPEN:
         was_open = before is None or before.status is QuestionStatus.OPEN
         return QuestionEvent.ENDED if was_open else None

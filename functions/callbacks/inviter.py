@@ -177,13 +177,13 @@ def tell_everybody(news: QuestionEvent | None, mails: list[DueMail], question: Q
 
 def is_untold(event: QuestionEvent, question: Question) -> bool:
     """Whether the channel should hear of *event* and has not."""
-    return is_still_news(event, question) and not channel_marks.is_told(question.ref, event)
+    return is_still_news(event, question) and not channel_marks.is_told(question, event)
 
 
 def tell_channel(event: QuestionEvent, question: Question) -> None:
     url = links.url(question, CHANNEL) if answers_in_channel(question) else None
     sns.publish(TopicArn=settings.request_topic_arn, Message=request_message(event, question, url))
-    channel_marks.mark_told(question.ref, event, now())
+    channel_marks.mark_told(question, event, now())
     logger.info("channel told", extra={**_about(question), "event": event.value})
 
 

@@ -32,6 +32,7 @@ def request_message(event: QuestionEvent, question: Question, url: str | None) -
             ],
             "asked_of": people_asked(question),
             "needed": question.rule.needed,
+            "asked_at": timestamp(question.asked_at),
             "until": timestamp(question.until),
             "url": url,
             "answers": [] if url is None else [answer.value for answer in question.answers],

@@ -12,6 +12,7 @@ _JAPANESE: Mapping[str, str] = {
     "Document": "文書",
     "Pages": "ページ数",
     "Words": "語数",
+    "Characters": "文字数",
     "Size": "サイズ",
     "SHA-256": "SHA-256",
     "Requested by": "依頼者",

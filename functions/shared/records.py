@@ -26,7 +26,9 @@ class RecordSerDes(SerDes[RecordT | None]):
         self._kind = kind
 
     def serialize(self, value: RecordT | None, serdes_context: SerDesContext) -> str:  # noqa: ARG002  # the SDK's signature
-        return json.dumps(None if value is None else value.to_event(), separators=(",", ":"))
+        event = None if value is None else value.to_event()
+        # Escaped, what people write would take up to three times the room.
+        return json.dumps(event, separators=(",", ":"), ensure_ascii=False)
 
     def deserialize(self, data: str, serdes_context: SerDesContext) -> RecordT | None:  # noqa: ARG002  # the SDK's signature
         event = json.loads(data)

@@ -256,6 +256,7 @@ def _facts(
         question=question,
         kept=tuple(sorted(kept)),
         account=tuple(item[names.ITEM_SORT_KEY]["S"] for item in left["accounts"]),
-        mails=tuple(mail["tags"]["mail"] for mail in left["mails"]),
+        # The name goes on with the account's id.
+        mails=tuple(mail["tags"]["mail"].partition("-")[0] for mail in left["mails"]),
         moments=len({parse_timestamp(moment) for moment in told}),
     )

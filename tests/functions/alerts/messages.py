@@ -110,6 +110,7 @@ def question_message(event: str = "asked", **parts: Any) -> dict[str, Any]:
         "facts": [["Document", "incoming/contract.pdf"], ["Pages", "3"]],
         "asked_of": 2,
         "needed": None,
+        "asked_at": "2026-01-31T09:00:00.000Z",
         "until": "2026-02-01T09:00:00.000Z",
         "url": "https://answers.example.com/q/1.payload.mac",
         "answers": ["approve", "reject"],

@@ -204,15 +204,17 @@ def test_each_event_of_each_question_of_each_attempt_is_told_once() -> None:
         ended_question(),
         question_message(attempt=2),
         question_message(question="second-look"),
+        question_message(asked_at="2026-03-01T09:00:00.000Z"),
     ]
 
     assert [read(message).key for message in (*messages, question_message(title="other"))] == [
-        "question:job-1:1:approval:asked",
-        "question:job-1:1:approval:reminded",
-        "question:job-1:1:approval:ended",
-        "question:job-1:2:approval:asked",
-        "question:job-1:1:second-look:asked",
-        "question:job-1:1:approval:asked",
+        "question:job-1:1:approval:2026-01-31T09:00:00.000Z:asked",
+        "question:job-1:1:approval:2026-01-31T09:00:00.000Z:reminded",
+        "question:job-1:1:approval:2026-01-31T09:00:00.000Z:ended",
+        "question:job-1:2:approval:2026-01-31T09:00:00.000Z:asked",
+        "question:job-1:1:second-look:2026-01-31T09:00:00.000Z:asked",
+        "question:job-1:1:approval:2026-03-01T09:00:00.000Z:asked",
+        "question:job-1:1:approval:2026-01-31T09:00:00.000Z:asked",
     ]
 
 

@@ -45,38 +45,41 @@ def passed_on(question: Question, to: str = "dora@example.com", **act: Any) -> Q
 def test_everybody_with_an_address_is_invited() -> None:
     question = any_question(people=(ANN, BOB, Person(person_id="p3")))
 
-    assert names_of(question) == ["1-approval-p1-invitation", "1-approval-p2-invitation"]
+    assert names_of(question) == [
+        "1-approval-1769850000000-p1-invitation",
+        "1-approval-1769850000000-p2-invitation",
+    ]
 
 
 def test_the_name_of_a_mail_tells_the_attempt() -> None:
     second = any_question(ref=QuestionRef("job-1", 2, "approval"))
 
-    assert names_of(second) == ["2-approval-p1-invitation"]
+    assert names_of(second) == ["2-approval-1769850000000-p1-invitation"]
 
 
 def test_whoever_has_answered_is_not_asked_again() -> None:
     question = any_question(people=(ANN, BOB), rule=Rule(2))
     voted, _ = answer(question, "p1", Answer.APPROVE, any_act())
 
-    assert names_of(voted) == ["1-approval-p2-invitation"]
-    assert names_of(reminded(voted)) == ["1-approval-p2-reminder"]
+    assert names_of(voted) == ["1-approval-1769850000000-p2-invitation"]
+    assert names_of(reminded(voted)) == ["1-approval-1769850000000-p2-reminder"]
 
 
 def test_whom_no_mail_reaches_gets_no_other_one() -> None:
     question = any_question(people=(ANN, BOB))
     missed = cannot_reach(question, "p1", "mail_bounced", SOON)
 
-    assert names_of(missed) == ["1-approval-p2-invitation"]
+    assert names_of(missed) == ["1-approval-1769850000000-p2-invitation"]
 
 
 def test_a_reminder_takes_the_place_of_an_invitation() -> None:
-    assert names_of(reminded(any_question())) == ["1-approval-p1-reminder"]
+    assert names_of(reminded(any_question())) == ["1-approval-1769850000000-p1-reminder"]
 
 
 def test_whoever_it_was_passed_on_to_is_asked_instead_of_the_giver() -> None:
     [due] = due_mails(passed_on(any_question()), LATER)
 
-    assert due.name == "1-approval-p2-delegation"
+    assert due.name == "1-approval-1769850000000-p2-delegation"
     assert due.person.address == "dora@example.com"
     assert due.giver is not None
     assert due.giver.address == "ann@example.com"
@@ -85,13 +88,13 @@ def test_whoever_it_was_passed_on_to_is_asked_instead_of_the_giver() -> None:
 def test_whoever_got_it_before_the_reminder_is_reminded() -> None:
     question = reminded(passed_on(any_question()))
 
-    assert names_of(question) == ["1-approval-p2-reminder"]
+    assert names_of(question) == ["1-approval-1769850000000-p2-reminder"]
 
 
 def test_whoever_got_it_after_the_reminder_is_asked_once() -> None:
     question = passed_on(reminded(any_question()), at=LATER)
 
-    assert names_of(question) == ["1-approval-p2-delegation"]
+    assert names_of(question) == ["1-approval-1769850000000-p2-delegation"]
 
 
 def back(question: Question, heir: str = "p2", **fields: Any) -> Question:
@@ -101,7 +104,7 @@ def back(question: Question, heir: str = "p2", **fields: Any) -> Question:
 def test_whoever_got_it_back_is_asked_again_and_told_why() -> None:
     [due] = due_mails(back(passed_on(any_question())), LATER)
 
-    assert due.name == "1-approval-p1-return-p2"
+    assert due.name == "1-approval-1769850000000-p1-return-p2"
     assert due.person.address == "ann@example.com"
     assert due.lost is not None
     assert due.lost.address == "dora@example.com"
@@ -112,8 +115,8 @@ def test_whoever_got_it_back_twice_is_asked_each_time() -> None:
     twice = back(passed_on(once, to="eve@example.com", at=LATER), "p3")
 
     assert [names_of(once), names_of(twice)] == [
-        ["1-approval-p1-return-p2"],
-        ["1-approval-p1-return-p3"],
+        ["1-approval-1769850000000-p1-return-p2"],
+        ["1-approval-1769850000000-p1-return-p3"],
     ]
 
 
@@ -121,15 +124,15 @@ def test_an_heir_who_passed_it_on_in_vain_is_told_so_and_not_that_they_are_new()
     to_dora = passed_on(any_question())
     to_eve, _ = delegate(to_dora, "p2", "eve@example.com", any_act())
 
-    assert names_of(back(to_eve, "p3")) == ["1-approval-p2-return-p3"]
+    assert names_of(back(to_eve, "p3")) == ["1-approval-1769850000000-p2-return-p3"]
 
 
 def test_whoever_got_it_back_after_the_reminder_is_asked_and_before_it_reminded() -> None:
     after = back(passed_on(reminded(any_question()), at=HALF_WAY + timedelta(minutes=1)))
     before = reminded(back(passed_on(any_question()), now=SOON))
 
-    assert names_of(after) == ["1-approval-p1-return-p2"]
-    assert names_of(before) == ["1-approval-p1-reminder"]
+    assert names_of(after) == ["1-approval-1769850000000-p1-return-p2"]
+    assert names_of(before) == ["1-approval-1769850000000-p1-reminder"]
 
 
 def test_a_flood_of_traces_asks_nobody_again() -> None:
@@ -155,7 +158,10 @@ def test_only_those_who_are_to_be_told_hear_of_the_end() -> None:
     expired, _ = close(question)
 
     for ended in (decided, expired):
-        assert names_of(ended) == ["1-approval-to-1-outcome", "1-approval-to-3-outcome"]
+        assert names_of(ended) == [
+            "1-approval-1769850000000-to-1-outcome",
+            "1-approval-1769850000000-to-3-outcome",
+        ]
 
 
 def test_the_channel_hears_of_the_question_the_reminder_and_the_end() -> None:
@@ -189,3 +195,13 @@ def test_a_question_that_is_not_for_the_channel_stays_out_of_it() -> None:
 
     assert event_of(None, question) is None
     assert event_of(question, close(question)[0]) is None
+
+
+def test_a_new_job_of_an_old_id_is_told_of_as_if_there_had_been_none() -> None:
+    old = any_question(in_channel=True, asked_by="execution-old")
+    new = replace(old, asked_by="execution-new", asked_at=ASKED_AT + timedelta(days=40))
+
+    assert event_of(old, new) is QuestionEvent.ASKED
+    assert not set(names_of(old)) & {
+        mail.name for mail in due_mails(replace(new, until=LATER + timedelta(days=41)), LATER)
+    }

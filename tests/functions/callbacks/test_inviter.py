@@ -197,7 +197,7 @@ def test_the_events_of_a_mail_will_tell_whom_it_asked_what(office: Office) -> No
             "attempt": "1",
             "question": "approval",
             "person": "p1",
-            "mail": "1-approval-p1-invitation",
+            "mail": "1-approval-1769850000000-p1-invitation",
         }
     ]
 
@@ -243,7 +243,7 @@ def test_a_reminder_goes_to_those_who_have_not_answered_once(office: Office) -> 
 
     assert office.tell(voted, reminded, reminded, invited) is None
 
-    assert office.mailed[2:] == [("bob@example.com", "1-approval-p2-reminder")]
+    assert office.mailed[2:] == [("bob@example.com", "1-approval-1769850000000-p2-reminder")]
 
 
 def test_whoever_it_is_passed_on_to_is_asked(office: Office) -> None:
@@ -252,7 +252,7 @@ def test_whoever_it_is_passed_on_to_is_asked(office: Office) -> None:
 
     office.tell(record, record)
 
-    assert office.mailed[1:] == [("dora@example.com", "1-approval-p2-delegation")]
+    assert office.mailed[1:] == [("dora@example.com", "1-approval-1769850000000-p2-delegation")]
     assert "ann@example.com" not in office.ses.sent[1].to
     assert "Ann has passed a decision on to you" in office.ses.sent[1].text
 
@@ -266,7 +266,7 @@ def test_whoever_gets_it_back_is_mailed_once_with_their_own_link(office: Office)
 
     office.tell(record, record)
 
-    assert office.mailed[2:] == [("ann@example.com", "1-approval-p1-return-p2")]
+    assert office.mailed[2:] == [("ann@example.com", "1-approval-1769850000000-p1-return-p2")]
     [line] = [each for each in office.ses.sent[2].text.splitlines() if "/q/" in each]
     assert any_links().open(token_of(line)).person == "p1"
     # A bounce of this mail is one of Ann's.
@@ -317,7 +317,7 @@ def test_an_old_change_sends_the_reminder_that_is_due_and_no_invitation(office: 
 
     office.tell(invited, reminded)
 
-    assert office.mailed == [("ann@example.com", "1-approval-p1-reminder")]
+    assert office.mailed == [("ann@example.com", "1-approval-1769850000000-p1-reminder")]
 
 
 def test_the_outcome_goes_to_those_who_are_to_be_told_and_asks_nothing(office: Office) -> None:
@@ -328,7 +328,7 @@ def test_the_outcome_goes_to_those_who_are_to_be_told_and_asks_nothing(office: O
 
     office.tell(ended, ended)
 
-    assert office.mailed[1:] == [("carl@example.com", "1-approval-to-1-outcome")]
+    assert office.mailed[1:] == [("carl@example.com", "1-approval-1769850000000-to-1-outcome")]
     assert office.ses.sent[1].subject.startswith("Rejected")
     assert "Too expensive." in office.ses.sent[1].text
     assert "/q/" not in office.ses.sent[1].text
@@ -541,7 +541,7 @@ def test_a_mail_that_may_be_on_its_way_keeps_no_other_back(office: Office) -> No
     assert len(office.mailed) == 2
 
     # SES took it after all.
-    office.records.confirm("job-1", "1-approval-p1-invitation", "0102", office.time)
+    office.records.confirm("job-1", "1-approval-1769850000000-p1-invitation", "0102", office.time)
     assert office.tell(first, second) is None
     assert office.ses.calls == 3
 
@@ -603,8 +603,8 @@ def test_everybody_gets_one_mail_wherever_the_inviter_dies(
         office.tell(record)
 
     assert sorted(office.mailed) == [
-        ("ann@example.com", "1-approval-p1-invitation"),
-        ("bob@example.com", "1-approval-p2-invitation"),
+        ("ann@example.com", "1-approval-1769850000000-p1-invitation"),
+        ("bob@example.com", "1-approval-1769850000000-p2-invitation"),
     ]
     assert office.tell(record) is None
 
