@@ -1,5 +1,6 @@
 """Who must have been told what of a question by now."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 

@@ -639,7 +639,8 @@ def test_the_alerts_understand_what_the_channel_is_told(office: Office) -> None:
         inviter.settings.request_topic_arn
     }
     assert [each and each.key for each in news] == [
-        f"question:job-1:1:approval:{event}" for event in ("asked", "reminded", "ended")
+        f"question:job-1:1:approval:2026-01-31T09:00:00.000Z:{event}"
+        for event in ("asked", "reminded", "ended")
     ]
     [asked, reminded, ended] = [each for each in news if each is not None]
     assert (asked.asked_of, asked.needed) == (2, None)
