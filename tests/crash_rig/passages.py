@@ -12,6 +12,7 @@ the step's first effect, which has a point of its own.
 
 import json
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -30,6 +31,8 @@ from functions.shared import names
 # All of one length, so that a file's size is a count.
 _RECORD_BYTES = 128
 _CHECKPOINT = "checkpoint "
+# An id that a job makes up is another one each time.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Moment(StrEnum):
@@ -174,7 +177,7 @@ def describe(operation: str, body: bytes | str | None) -> str | None:
         write["TableName"] for item in document.get("TransactItems", []) for write in item.values()
     }
     item = document.get("Item") or document.get("Key") or {}
-    sort_key = item.get(names.ITEM_SORT_KEY, {}).get("S", "")
+    sort_key = _UUID.sub("ID", item.get(names.ITEM_SORT_KEY, {}).get("S", ""))
     table = "+".join(sorted(tables)) or document.get("TableName", "")
     return f"{operation} {table} {sort_key}".strip()
 
