@@ -47,7 +47,7 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
     if told_to_stop.is_set():
         return False
     console.print(_slack(read_inbox(inbox_url)["slack"]))
-    console.print(_table(outcomes))
+    console.print(outcome_table(outcomes))
     wrong = [outcome.case.job_id for outcome in outcomes if not outcome.is_as_expected]
     if wrong:
         console.print(f"Not as it should be: {', '.join(wrong)}.")
@@ -83,7 +83,7 @@ def _until_settled(
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while time.monotonic() < deadline and not told_to_stop.is_set():
             if console.is_terminal:
-                live.update(_table(outcomes), refresh=True)
+                live.update(outcome_table(outcomes), refresh=True)
             else:
                 _tell_changes(console, outcomes, told)
             scenario.act()
@@ -127,13 +127,23 @@ def _longest_word(outcome: Outcome) -> str:
     return max(_end(outcome).split(), key=len)
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    # A code is one word: broken in two it cannot be looked up.
-    longest = max(len(_longest_word(outcome)) for outcome in outcomes)
-    narrowest = {"What became of it": longest, "OK": len("yes")}
-    for heading in ("Job", "What was tried", "What became of it", "Effects", "Slack", "OK"):
-        table.add_column(heading, overflow="fold", min_width=narrowest.get(heading))
+def outcome_table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    narrowest = {
+        "Job": max(len(outcome.case.job_id) for outcome in outcomes),
+        "What was tried": len("What was"),
+        # A code is one word: broken in two it cannot be looked up.
+        "What became of it": max(len(_longest_word(outcome)) for outcome in outcomes),
+        "Effects": len("finalized"),
+        "Slack": len("Slack"),
+        "OK": len("yes"),
+    }
+    for heading, width in narrowest.items():
+        # Rich shares out too little room as if every column could do with less: only one may.
+        is_prose = heading == "What was tried"
+        table.add_column(
+            heading, overflow="fold", min_width=width, width=None if is_prose else width
+        )
     for outcome in outcomes:
         table.add_row(
             outcome.case.job_id,

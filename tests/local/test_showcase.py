@@ -1,11 +1,14 @@
 """What `make run` prints."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from local.showcase import plain_text
+from local.scenario import CASES, Outcome
+from local.showcase import outcome_table, plain_text
 
 SENT = Path(__file__).parents[1] / "functions" / "alerts" / "__snapshots__"
 MESSAGES = sorted(SENT.rglob("*.json"))
@@ -24,3 +27,14 @@ def test_every_message_of_the_notifier_reads_as_plain_text(sent: Path) -> None:
         for element in block.get("elements", []):
             if element.get("type") == "button":
                 assert f"[{element['text']['text']}]" in said
+
+
+def test_what_became_of_every_job_is_told_on_a_terminal_of_80_columns() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    outcomes = [Outcome(case, None, case.effects, case.alerts) for case in CASES]
+
+    console.print(outcome_table(outcomes))
+
+    lines = console.export_text().splitlines()
+    assert sum(line.rstrip().endswith("NO") for line in lines) == len(CASES)
+    assert all(any(line.strip().startswith(case.job_id) for line in lines) for case in CASES)
