@@ -7,10 +7,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW_TO_GET_ONE = "install Chromium (apt-get install chromium), or name it in CHROMIUM"
 
@@ -41,3 +44,12 @@ def chromium() -> Iterator[Browser]:
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started
+
+
+def violations(tab: Page) -> list[Any]:
+    """The rules of axe-core that the page breaks, and where."""
+    tab.evaluate(AXE.read_text(encoding="utf-8"))
+    found: dict[str, Any] = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]
+    ]

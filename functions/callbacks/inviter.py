@@ -38,6 +38,7 @@ from functions.shared.error_name import error_name
 from functions.shared.errors import TransientError, error_code
 from functions.shared.mail_ledger import MailInDoubtError, MailLedger, MailRecord, MailRecords
 from functions.shared.mail_sender import (
+    SES_CONFIG,
     MailRejectedError,
     MailSenderUnfitError,
     MailUnconfirmedError,
@@ -95,11 +96,7 @@ _config = Config(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
 )
 _dynamodb = boto3.client("dynamodb", config=_config)
-# No retries: after a lost answer botocore would send the mail again without anyone knowing.
-_ses = boto3.client(
-    "sesv2",
-    config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
-)
+_ses = boto3.client("sesv2", config=SES_CONFIG)
 questions = QuestionTable(_dynamodb, settings.question_table_name)
 jobs = WaitingJobs(_dynamodb, settings.job_table_name)
 channel_marks = ChannelMarks(_dynamodb, settings.question_table_name)

@@ -9,7 +9,6 @@ from uuid import uuid4
 import boto3
 from aws_durable_execution_sdk_python import DurableContext, StepContext
 from aws_durable_execution_sdk_python.config import StepConfig
-from botocore.config import Config
 
 from functions.jobs.delivery import deliver_once
 from functions.jobs.delivery_intents import DeliveryIntents, RowDeliveryIntents
@@ -17,7 +16,7 @@ from functions.jobs.mail import RequestedMail
 from functions.shared import durable_job as job_function
 from functions.shared import names
 from functions.shared.durable_job import durable_job, job_run
-from functions.shared.mail_sender import MailSender, SesMailSender
+from functions.shared.mail_sender import SES_CONFIG, MailSender, SesMailSender
 from functions.shared.retries import PATIENTLY
 from functions.shared.start_event import JobRun
 
@@ -41,11 +40,7 @@ class Receipt:
 
 
 settings = Settings.from_environ(os.environ)
-# No retries: after a lost answer botocore would send the mail again without anyone knowing.
-_ses = boto3.client(
-    "sesv2",
-    config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
-)
+_ses = boto3.client("sesv2", config=SES_CONFIG)
 sender: MailSender = SesMailSender(_ses, settings.mail_from)
 intents: DeliveryIntents = RowDeliveryIntents(
     job_function.dynamodb, job_function.settings.job_table_name

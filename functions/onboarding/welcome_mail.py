@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from aws_durable_execution_sdk_python import DurableContext, StepContext, StepError
 from aws_durable_execution_sdk_python.config import StepConfig
-from botocore.config import Config
 
 from functions.onboarding.accounts import Account
 from functions.onboarding.profile_setup import ProfileSetup
@@ -27,7 +26,7 @@ from functions.shared.durable_job import job_run
 from functions.shared.failures import code_of
 from functions.shared.mail import Mail
 from functions.shared.mail_ledger import MailLedger
-from functions.shared.mail_sender import SesMailSender
+from functions.shared.mail_sender import SES_CONFIG, SesMailSender
 from functions.shared.plain_text import leads_somewhere
 from functions.shared.question_table import now
 from functions.shared.retries import PATIENTLY
@@ -54,11 +53,7 @@ class Settings:
 
 
 settings = Settings.from_environ(os.environ)
-# No retries: after a lost answer botocore would send the mail again without anyone knowing.
-_ses = boto3.client(
-    "sesv2",
-    config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1}),
-)
+_ses = boto3.client("sesv2", config=SES_CONFIG)
 ledger = MailLedger(
     job_function.dynamodb,
     asking.settings.question_table_name,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -43,6 +44,11 @@ _NEVER_SENT = (
     ProxyConnectionError,
     SSLError,
 )
+
+
+# For every client of SES. No retries: after a lost answer botocore would send the mail again
+# without anyone knowing.
+SES_CONFIG = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 1})
 
 
 class MailRejectedError(PermanentError):

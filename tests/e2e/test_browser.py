@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
@@ -12,12 +11,12 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from functions.shared.job import JobStatus
 from local.platform_file import PROJECT
 from tests.browser import browser as browser  # noqa: PLC0414  # a fixture of this module too
+from tests.browser import violations
 from tests.e2e.deployed_jobs import DeployedJobs, eventually
 from tests.e2e.test_people import result
 
 pytestmark = pytest.mark.platform
 
-AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
@@ -27,14 +26,6 @@ def tab(browser: Browser) -> Iterator[Page]:
     # axe is put into the page by the browser's own means, which the policy must not hinder.
     with browser.new_context(bypass_csp=True, viewport=PHONE, locale="en-GB") as context:
         yield context.new_page()
-
-
-def violations(tab: Page) -> list[Any]:
-    tab.evaluate(AXE.read_text(encoding="utf-8"))
-    found: dict[str, Any] = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]
-    ]
 
 
 def photograph(tab: Page, name: str, folder: Path) -> None:

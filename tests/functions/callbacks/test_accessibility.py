@@ -1,8 +1,7 @@
 """Every page in a real browser: axe-core's rules, the policy, a phone, the keyboard."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize
@@ -10,9 +9,9 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize
 from functions.callbacks.page_html import HEADERS
 from functions.shared.question import Language
 from tests.browser import browser as browser  # noqa: PLC0414  # a fixture of this module too
+from tests.browser import violations
 from tests.functions.callbacks.pages import every_page
 
-AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
 ADDRESS = "https://links.example.com/q/any"
 SMALL_PHONE: ViewportSize = {"width": 320, "height": 568}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -56,14 +55,6 @@ def tab(browser: Browser, shown: Shown) -> Iterator[Page]:
 def open_page(tab: Page, shown: Shown, body: str) -> None:
     shown["body"] = body
     tab.goto(ADDRESS)
-
-
-def violations(tab: Page) -> list[Any]:
-    tab.evaluate(AXE.read_text(encoding="utf-8"))
-    found: dict[str, Any] = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]
-    ]
 
 
 @pytest.mark.parametrize(("body", "colors"), PAGES)
