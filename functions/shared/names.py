@@ -35,6 +35,13 @@ MAIL_DOUBT_SECONDS = "MAIL_DOUBT_SECONDS"
 REQUEST_TOPIC_ARN = "REQUEST_TOPIC_ARN"
 DOCUMENT_BUCKET_NAME = "DOCUMENT_BUCKET_NAME"
 ACCOUNT_TABLE_NAME = "ACCOUNT_TABLE_NAME"
+DATA_BUCKET_NAME = "DATA_BUCKET_NAME"
+DATASET_TABLE_NAME = "DATASET_TABLE_NAME"
+ENDPOINTS_PATH = "ENDPOINTS_PATH"
+OFF_PEAK_HOUR = "OFF_PEAK_HOUR"
+OFF_PEAK_TIME_ZONE = "OFF_PEAK_TIME_ZONE"
+BATCH_SHARD_ARN = "BATCH_SHARD_ARN"
+BATCH_MAX_WORKERS = "BATCH_MAX_WORKERS"
 
 # Read by botocore, which then names the function in the User-Agent of its AWS calls.
 APP_ID = "AWS_SDK_UA_APP_ID"
@@ -73,6 +80,15 @@ def question_table_parameter(stage: str) -> str:
 
 def payload_bucket_parameter(stage: str) -> str:
     return f"{parameter_root(stage)}/payload-bucket"
+
+
+def data_bucket_parameter(stage: str) -> str:
+    return f"{parameter_root(stage)}/data-bucket"
+
+
+def endpoints_path(stage: str) -> str:
+    """Below it, one parameter per HTTP endpoint that operators let jobs read from or call."""
+    return f"{parameter_root(stage)}/endpoints"
 
 
 def job_types_path(stage: str) -> str:
