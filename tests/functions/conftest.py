@@ -16,6 +16,8 @@ from tests.functions.question_items import KeyedTable
 JOB_TABLE = "jobs"
 PAYLOAD_BUCKET = "payloads"
 QUESTION_TABLE = "questions"
+DATA_BUCKET = "data"
+DATASET_TABLE = "datasets"
 
 
 def _live_alias(function_name: str) -> str:
@@ -51,6 +53,13 @@ os.environ.update(
         names.REQUEST_TOPIC_ARN: "arn:aws:sns:eu-west-1:123456789012:requests",
         names.DOCUMENT_BUCKET_NAME: "documents",
         names.ACCOUNT_TABLE_NAME: "accounts",
+        names.DATA_BUCKET_NAME: DATA_BUCKET,
+        names.DATASET_TABLE_NAME: DATASET_TABLE,
+        names.ENDPOINTS_PATH: names.endpoints_path("test"),
+        names.OFF_PEAK_HOUR: "2",
+        names.OFF_PEAK_TIME_ZONE: "Europe/Berlin",
+        names.BATCH_SHARD_ARN: _live_alias("batch-shard"),
+        names.BATCH_MAX_WORKERS: "50",
     }
 )
 
