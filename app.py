@@ -12,6 +12,7 @@ from stacks.jobs_stack import JobsStack
 from stacks.monitoring_stack import MonitoringStack
 from stacks.onboarding_stack import OnboardingStack
 from stacks.orders_stack import OrdersStack
+from stacks.pipelines_stack import PipelinesStack
 from stacks.stages import Stage, SynthesisError, stage_named
 
 
@@ -24,6 +25,7 @@ class DurableJobs(NamedTuple):
     orders: OrdersStack
     approvals: ApprovalsStack
     onboarding: OnboardingStack
+    pipelines: PipelinesStack
     monitoring: MonitoringStack
 
 
@@ -43,6 +45,7 @@ def durable_jobs(app: cdk.App, stage: Stage, region: str | None = None) -> Durab
     onboarding = OnboardingStack(
         app, f"Onboarding-{stage.name}", stage=stage, jobs=jobs, callbacks=people, env=env
     )
+    pipelines = PipelinesStack(app, f"Pipelines-{stage.name}", stage=stage, jobs=jobs, env=env)
     monitoring = MonitoringStack(
         app,
         f"Monitoring-{stage.name}",
@@ -53,9 +56,12 @@ def durable_jobs(app: cdk.App, stage: Stage, region: str | None = None) -> Durab
         orders=orders,
         approvals=approvals,
         onboarding=onboarding,
+        pipelines=pipelines,
         env=env,
     )
-    return DurableJobs(alerts, jobs, callbacks, orders, approvals, onboarding, monitoring)
+    return DurableJobs(
+        alerts, jobs, callbacks, orders, approvals, onboarding, pipelines, monitoring
+    )
 
 
 if __name__ == "__main__":

@@ -199,11 +199,16 @@ def alarm_on_table(alarms: RunbookAlarms, table: JobTable, period: Duration) -> 
 
 
 def alarm_on_service(
-    alarms: RunbookAlarms, service: PlainFunction | DurableFunction, period: Duration
+    alarms: RunbookAlarms,
+    service: PlainFunction | DurableFunction,
+    period: Duration,
+    *,
+    suffering: str,
+    page: str,
 ) -> None:
-    """A function that orders call: it crashes, is throttled, or comes near a limit.
+    """A function that jobs call: it crashes, is throttled, or comes near a limit.
 
-    That it says no to one order is not its failure; the order's job tells of that.
+    That it says no to one job is not its failure; that job tells of it.
     """
     if isinstance(service, DurableFunction):
         alarms.alarm(
@@ -212,8 +217,8 @@ def alarm_on_service(
             at_least=1,
             periods=2,
             of_periods=5,
-            because=f"The service {service.name} crashes; orders wait for it and then fail.",
-            page="order-service-fails",
+            because=f"The service {service.name} crashes; {suffering}.",
+            page=page,
         )
         _alarm_on_limits(alarms, service, f"An execution of {service.name}", period)
     else:
@@ -225,9 +230,9 @@ def alarm_on_service(
             of_periods=3,
             because=(
                 f"At least {NEARLY_ALL_PERCENT} % of several calls of the service {service.name}"
-                " end with an error; orders fail."
+                f" end with an error; {suffering}."
             ),
-            page="order-service-fails",
+            page=page,
         )
     _alarm_on_throttles(alarms, service, service.name, period)
 

@@ -13,6 +13,7 @@ from stacks.constructs.runbook_alarms import RunbookAlarms
 from stacks.jobs_stack import JobsStack
 from stacks.onboarding_stack import OnboardingStack
 from stacks.orders_stack import EXPIRE_EVERY, OrdersStack
+from stacks.pipelines_stack import PipelinesStack
 from stacks.stages import Stage
 
 
@@ -31,6 +32,7 @@ class MonitoringStack(Stack):
         orders: OrdersStack,
         approvals: ApprovalsStack,
         onboarding: OnboardingStack,
+        pipelines: PipelinesStack,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -43,6 +45,7 @@ class MonitoringStack(Stack):
             *orders.job_types,
             *approvals.job_types,
             *onboarding.job_types,
+            *pipelines.job_types,
         ):
             alarms.alarm_on_job(in_slack.within(job.node.id), job, period)
         alarms.alarm_on_dispatcher(in_slack.within("Dispatcher"), jobs.dispatcher, period)
@@ -50,7 +53,13 @@ class MonitoringStack(Stack):
         alarms.alarm_on_watchdog(in_slack.within("Watchdog"), jobs.watchdog, stage)
         alarms.alarm_on_table(in_slack.within("JobTable"), jobs.table, period)
         for service in orders.services:
-            alarms.alarm_on_service(in_slack.within(service.node.id), service, period)
+            alarms.alarm_on_service(
+                in_slack.within(service.node.id),
+                service,
+                period,
+                suffering="orders wait for it and then fail",
+                page="order-service-fails",
+            )
         for table in orders.tables:
             alarms.alarm_on_service_table(
                 in_slack.within(table.node.id),
@@ -82,6 +91,21 @@ class MonitoringStack(Stack):
                 suffering=suffering,
                 page="question-or-account-table-throttled",
             )
+
+        alarms.alarm_on_service(
+            in_slack.within("BatchShard"),
+            pipelines.batch_shard,
+            period,
+            suffering="its batch waits for it and then fails",
+            page="batch-shard-fails",
+        )
+        alarms.alarm_on_service_table(
+            in_slack.within("Datasets"),
+            pipelines.datasets,
+            period,
+            suffering="pipelines and batches slow down, for hours at most",
+            page="dataset-table-throttled",
+        )
 
         alarms.alarm_on_topic(by_mail_too.within("DeadLetters"), alerts.dead_letters, period)
         alarms.alarm_on_topic(by_mail_too.within("Alarms"), alerts.alarms, period)

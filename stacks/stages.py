@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
@@ -13,6 +14,13 @@ class SynthesisError(Exception):
 
 class UnknownStageError(SynthesisError):
     """There is no stage of this name."""
+
+
+class StageError(SynthesisError):
+    """A stage cannot be as it is written; the message names the field and the fix."""
+
+
+_HOURS_OF_A_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,11 @@ class Stage:
         alert_retry_max: How long it waits at most.
         watchdog_every: How often the watchdog looks.
         pending_bound: How long a job may be pending before the watchdog starts it again.
+        off_peak_hour: The hour of the day (0 to 23) in which pipelines load what they made.
+        time_zone: The time zone of that hour, by its name in the IANA database.
+        batch_max_workers: How many workers a batch may have at once. Each is an invocation of the
+            account's concurrency for as long as the batch runs.
+        source_buckets: Other buckets that pipelines and batches may read datasets of.
         bundle: The machine that function bundles are made for.
         customer_key: The key of the tables of records; None for the one that AWS manages.
     """
@@ -89,8 +102,27 @@ class Stage:
     alert_retry_max: Duration
     watchdog_every: Duration
     pending_bound: Duration
+    off_peak_hour: int
+    time_zone: str
+    batch_max_workers: int
     bundle: BundleTarget
     customer_key: CustomerKey | None = None
+    source_buckets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse here what a function would find out at night, when it first reads it."""
+        if not 0 <= self.off_peak_hour < _HOURS_OF_A_DAY:
+            raise StageError(f"stage {self.name!r}: off_peak_hour must be 0 to 23")
+        try:
+            ZoneInfo(self.time_zone)
+        # An absolute path, or one that leads out of the database, is a ValueError.
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise StageError(
+                f"stage {self.name!r}: time_zone {self.time_zone!r} is no name of the IANA"
+                " database, such as Europe/Berlin or UTC"
+            ) from None
+        if self.batch_max_workers < 1:
+            raise StageError(f"stage {self.name!r}: batch_max_workers must be at least 1")
 
     @property
     def region(self) -> str | None:
@@ -125,6 +157,9 @@ DEV = Stage(
     alert_retry_max=Duration.minutes(15),
     watchdog_every=Duration.minutes(5),
     pending_bound=Duration.minutes(5),
+    off_peak_hour=3,
+    time_zone="UTC",
+    batch_max_workers=10,
     bundle=_LAMBDA,
 )
 
@@ -149,6 +184,9 @@ PROD = Stage(
     alert_retry_max=Duration.minutes(15),
     watchdog_every=Duration.minutes(5),
     pending_bound=Duration.minutes(5),
+    off_peak_hour=3,
+    time_zone="UTC",
+    batch_max_workers=50,
     bundle=_LAMBDA,
 )
 
@@ -174,6 +212,9 @@ LOCAL = Stage(
     alert_retry_max=Duration.seconds(5),
     watchdog_every=Duration.minutes(1),
     pending_bound=Duration.seconds(10),
+    off_peak_hour=3,
+    time_zone="UTC",
+    batch_max_workers=2,
     bundle=_THIS_MACHINE,
 )
 

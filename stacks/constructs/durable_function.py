@@ -7,7 +7,7 @@ without the key to encrypt it, a timeout set where nothing reads it. The wiring 
 
 from collections.abc import Mapping
 
-from aws_cdk import Annotations, Duration, RemovalPolicy
+from aws_cdk import Annotations, Duration, RemovalPolicy, Size
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -37,6 +37,7 @@ class DurableFunction(Construct):
         execution_timeout: Duration,
         invocation_timeout: Duration | None = None,
         memory_mib: int = 1024,
+        temporary_mib: int | None = None,
         dead_letters: AlertTopic | None = None,
     ) -> None:
         """Provision the function kept in `functions/<family>/<name>.py`.
@@ -53,6 +54,7 @@ class DurableFunction(Construct):
             invocation_timeout: Of one invocation, between two waits; one minute, unless told
                 otherwise.
             memory_mib: 1024, unless told otherwise; it buys processor time.
+            temporary_mib: Room for files in /tmp; 512, unless told otherwise.
             dead_letters: Where Lambda sends events that it gives up on. Only for functions
                 that are started asynchronously: a chained invoke fails in its caller instead.
         """
@@ -72,6 +74,7 @@ class DurableFunction(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
             memory_size=memory_mib,
+            ephemeral_storage_size=Size.mebibytes(temporary_mib) if temporary_mib else None,
             timeout=invocation_timeout or Duration.minutes(1),
             durable_config=lambda_.DurableConfig(
                 execution_timeout=execution_timeout, retention_period=stage.execution_history

@@ -64,6 +64,7 @@ class DurableJob(Construct):
         max_delay: Duration | None = None,
         invocation_timeout: Duration | None = None,
         memory_mib: int = 1024,
+        temporary_mib: int | None = None,
         environment: Mapping[str, str] | None = None,
         resumer: PlainFunction | None = None,
         takes_heartbeats: bool = False,
@@ -84,6 +85,7 @@ class DurableJob(Construct):
             invocation_timeout: Of one invocation, between two waits; one minute, unless told
                 otherwise.
             memory_mib: 1024, unless told otherwise.
+            temporary_mib: Room for files in /tmp; 512, unless told otherwise.
             environment: What the job's `Settings` reads beyond that of every job.
             resumer: What brings it people's answers; None for a job that asks nobody.
             takes_heartbeats: Whether its questions end early where nobody says to be at it.
@@ -120,6 +122,7 @@ class DurableJob(Construct):
             execution_timeout=execution_timeout,
             invocation_timeout=invocation,
             memory_mib=memory_mib,
+            temporary_mib=temporary_mib,
             dead_letters=platform.dead_letters,
         )
         self.function = self._durable.function
@@ -128,7 +131,14 @@ class DurableJob(Construct):
         platform.table.grant(self.role, "dynamodb:GetItem", "dynamodb:UpdateItem")
         platform.payloads.grant_read(self.role)
 
-        registration = self._publish(stage, delay, run_timeout)
+        registration = self._publish(
+            stage,
+            {
+                "max_delay_seconds": int(delay.to_seconds()),
+                "run_timeout_seconds": int(run_timeout.to_seconds()),
+                "memory_mib": memory_mib,
+            },
+        )
         self.ends_rule = self._report_ends(platform.recorder)
         allowed = self._allow_platform(platform)
         if resumer:
@@ -155,19 +165,13 @@ class DurableJob(Construct):
         """A metric of the function, whichever version ran."""
         return self._durable.metric(name, statistic=statistic, period=period)
 
-    def _publish(
-        self, stage: Stage, max_delay: Duration, run_timeout: Duration
-    ) -> ssm.StringParameter:
-        """Let the dispatcher and direct invokers find the job type."""
-        limits = {
-            "max_delay_seconds": int(max_delay.to_seconds()),
-            "run_timeout_seconds": int(run_timeout.to_seconds()),
-        }
+    def _publish(self, stage: Stage, limits: Mapping[str, int]) -> ssm.StringParameter:
+        """Let the dispatcher and direct invokers find the job type, and what it may take."""
         ssm.StringParameter(
             self,
             "Limits",
             parameter_name=f"{names.job_limits_path(stage.name)}/{self.job_type}",
-            string_value=json.dumps(limits, sort_keys=True),
+            string_value=json.dumps(dict(limits), sort_keys=True),
         )
         return ssm.StringParameter(
             self,

@@ -76,6 +76,7 @@ class Templates:
     orders: StackTemplate
     approvals: StackTemplate
     onboarding: StackTemplate
+    pipelines: StackTemplate
     monitoring: StackTemplate
 
     def __iter__(self) -> Iterator[StackTemplate]:
