@@ -1,4 +1,4 @@
-"""The AWS that the rig's processes see: moto's DynamoDB and S3, Lambda's Invoke, a post office."""
+"""The AWS that the rig's processes see: moto's tables, buckets and parameters, Invoke, and mail."""
 
 import contextlib
 import json
@@ -21,6 +21,7 @@ from tests.crash_rig.post_office import PostOffice
 Invoke = Callable[[str, bytes], tuple[bytes, bool]]
 
 _MOTO_URL = "https://{service}.eu-west-1.amazonaws.com{path}"
+_SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm"}
 
 
 class Endpoint:
@@ -70,12 +71,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        if "X-Amz-Target" in self.headers:
-            self._ask_moto("dynamodb", body)
+        target = self.headers.get("X-Amz-Target")
+        if target is not None:
+            self._ask_moto(_SERVICES[target.partition(".")[0]], body)
         elif self.path == "/v2/email/outbound-emails":
             self._answer(HTTPStatus.OK, self.server.post_office.take(body), {})
-        else:
+        elif self.path.startswith("/2015-03-31/functions/"):
             self._invoke(body)
+        else:
+            self._ask_moto("s3", body)
 
     def do_GET(self) -> None:
         self._ask_moto("s3", self._body())
@@ -118,10 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
+        length = str(len(body))
         for name, value in headers.items():
             if name.lower() not in {"content-length", "date", "server"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+            elif name.lower() == "content-length" and self.command == "HEAD":
+                # Of the object, whose body is not sent.
+                length = value
+        self.send_header("Content-Length", length)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -1,5 +1,7 @@
 """Every AWS call of one execution, counted over all of its processes, and death at any of them.
 
+Calls of other HTTP services count as well.
+
 A process that is killed before a call has left no trace of it; one that is killed after the call
 has had its effect and never hears the answer. The effect of a step is such a call and so is the
 checkpoint of it, so the calls are all the points at which dying makes a difference: between
@@ -21,15 +23,17 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import ensure_unicode
 from botocore.hooks import BaseEventHooks
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 from functions.shared import names
 
-# All of one length, so that a file's size is a count.
-_RECORD_BYTES = 128
+# All of one length, so that a file's size is a count; one checkpoint may hold a dozen operations.
+_RECORD_BYTES = 512
 _CHECKPOINT = "checkpoint "
 # An id that a job makes up is another one each time.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -133,20 +137,40 @@ class Hooks:
     def install(self, events: BaseEventHooks) -> None:
         events.register("before-send", self._before)
         events.register("after-call", self._after)
+        self._install_http()
+
+    def _install_http(self) -> None:
+        """Sit in urllib3 too; botocore's own connections are of a class derived from this one."""
+        urlopen = HTTPConnectionPool.urlopen
+        hooks = self
+
+        def watched(
+            pool: HTTPConnectionPool, method: str, url: str, *args: Any, **kwargs: Any
+        ) -> BaseHTTPResponse:
+            if type(pool).__module__.startswith("botocore."):
+                return urlopen(pool, method, url, *args, **kwargs)
+            hooks._meet(f"{method} {url}")
+            answer = urlopen(pool, method, url, *args, **kwargs)
+            hooks._after()
+            return answer
+
+        HTTPConnectionPool.urlopen = watched  # type: ignore[assignment,method-assign]
 
     def arm(self, passages: Passages, death: Death | None) -> None:
         self._passages, self._death = passages, death
 
     def _before(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> None:
-        if self._passages is None:
-            return
-        # A body that is a file belongs to none of the calls counted here.
+        # A body that is a file belongs to S3, of which it is not looked at.
         body = request.body if isinstance(request.body, bytes | str) else None
         _event, service, operation = event_name.split(".")
         if service == "s3":
-            call: str | None = f"{operation} {urlsplit(request.url).path}"
+            self._meet(_describe_s3(operation, request))
         else:
-            call = describe(operation, body)
+            self._meet(describe(operation, body))
+
+    def _meet(self, call: str | None) -> None:
+        if self._passages is None:
+            return
         self._current.is_fatal = call is not None and self._is_fatal(self._passages, call)
         self._die_at(Moment.BEFORE)
 
@@ -163,6 +187,15 @@ class Hooks:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _describe_s3(operation: str, request: AWSPreparedRequest) -> str:
+    """What is done to which object, and to which part of it."""
+    address = urlsplit(request.url)
+    query = parse_qs(address.query)
+    parts = [*query.get("prefix", []), *query.get("partNumber", [])]
+    parts.append(ensure_unicode(request.headers.get("Range", "")))
+    return " ".join([operation, address.path, *filter(None, parts)])
+
+
 def describe(operation: str, body: bytes | str | None) -> str | None:
     """The call in a few words; None where a checkpoint holds nothing but the start of a step."""
     document = json.loads(body or b"{}")
@@ -176,9 +209,10 @@ def describe(operation: str, body: bytes | str | None) -> str | None:
     tables = {
         write["TableName"] for item in document.get("TransactItems", []) for write in item.values()
     }
+    tables.update(document.get("RequestItems", {}))
     item = document.get("Item") or document.get("Key") or {}
     sort_key = _UUID.sub("ID", item.get(names.ITEM_SORT_KEY, {}).get("S", ""))
-    table = "+".join(sorted(tables)) or document.get("TableName", "")
+    table = "+".join(sorted(tables)) or document.get("TableName", document.get("Name", ""))
     return f"{operation} {table} {sort_key}".strip()
 
 

@@ -54,6 +54,8 @@ JOB_TABLE = "jobs"
 QUESTION_TABLE = "questions"
 ACCOUNT_TABLE = "accounts"
 DOCUMENT_BUCKET = "documents"
+DATA_BUCKET = "data"
+DATASET_TABLE = "datasets"
 ITEM_TABLES = {
     names.CUSTOMER_TABLE_NAME: "customers",
     names.INVENTORY_TABLE_NAME: "inventory",
@@ -85,6 +87,13 @@ ENVIRON = {
     names.MAIL_FROM: "jobs@example.com",
     names.MAIL_CONFIGURATION_SET: "mail-events",
     names.MAIL_DOUBT_SECONDS: str(PAUSE.total_seconds() / 2),
+    names.DATA_BUCKET_NAME: DATA_BUCKET,
+    names.DATASET_TABLE_NAME: DATASET_TABLE,
+    names.ENDPOINTS_PATH: names.endpoints_path("test"),
+    names.OFF_PEAK_HOUR: "2",
+    names.OFF_PEAK_TIME_ZONE: "Europe/Berlin",
+    names.BATCH_SHARD_ARN: alias_arn("batch-shard"),
+    names.BATCH_MAX_WORKERS: "4",
 }
 
 
@@ -332,6 +341,7 @@ def running_rig(functions: Mapping[str, Function], folder: Path) -> Iterator[Rig
                     "AWS_ENDPOINT_URL_DYNAMODB": endpoint.url,
                     "AWS_ENDPOINT_URL_S3": endpoint.url,
                     "AWS_ENDPOINT_URL_SESV2": endpoint.url,
+                    "AWS_ENDPOINT_URL_SSM": endpoint.url,
                     "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{runner._server.server_port}",
                 },
             )
