@@ -13,7 +13,7 @@ from functions.approvals.documents import (
     DocumentNotFoundError,
     DocumentsBusyError,
 )
-from functions.shared.aws_errors import is_server_error, is_throttle
+from functions.shared.s3_errors import S3Refusal, s3_refusal
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -29,11 +29,6 @@ _CONTENT_TYPES = {
     "markdown": "text/markdown; charset=utf-8",
     "pdf": "application/pdf",
 }
-
-_MISSING = 404
-_FORBIDDEN = 403
-_CONFLICT = 409
-_PRECONDITION_FAILED = 412
 
 
 class S3Documents:
@@ -110,19 +105,17 @@ def _translated() -> Iterator[None]:
 
 def _raise(error: ClientError) -> NoReturn:
     code = error.response["Error"].get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if is_throttle(error) or is_server_error(error):
-        raise error
-    if status == _MISSING and code != "NoSuchBucket":
-        raise DocumentNotFoundError("the document is not in the bucket") from None
-    if status == _FORBIDDEN:
-        raise DocumentAccessError(f"S3 does not let the function do this: {code}") from None
-    if status == _PRECONDITION_FAILED:
-        raise _ConditionFailedError from None
-    # Another write of the same key at the same moment; a socket that was too slow.
-    if status == _CONFLICT or code == "RequestTimeout":
-        raise DocumentsBusyError(f"S3 could not do it now: {code}") from None
-    raise error
+    match s3_refusal(error):
+        case S3Refusal.MISSING:
+            raise DocumentNotFoundError("the document is not in the bucket") from None
+        case S3Refusal.FORBIDDEN:
+            raise DocumentAccessError(f"S3 does not let the function do this: {code}") from None
+        case S3Refusal.CONDITION_FAILED:
+            raise _ConditionFailedError from None
+        case S3Refusal.BUSY:
+            raise DocumentsBusyError(f"S3 could not do it now: {code}") from None
+        case None:
+            raise error
 
 
 def _drained(stream: "StreamingBody") -> tuple[bytes, str]:
