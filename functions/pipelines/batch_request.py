@@ -1,0 +1,243 @@
+"""What a `batch-processing` job is asked for, and how its payload is checked.
+
+Messages name the field and the rule, never the value: keys and names are the submitter's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from functions.shared.errors import MalformedPayloadError, PermanentError
+from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
+
+# Where in the data bucket datasets lie: what producers put, and what earlier jobs left.
+DATASET_PREFIXES = ("incoming/", "datasets/", "results/")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+MAX_KEY_BYTES = 1024
+MAX_NAME_LENGTH = 40
+# A DynamoDB sort key.
+MAX_RECORD_KEY_BYTES = 1024
+DEFAULT_TARGET_MINUTES = 15
+MAX_TARGET_MINUTES = 24 * 60
+# Shards that can be told apart; a stage's own bound is lower.
+MAX_WORKERS = 1000
+MAX_RECORDS_PER_SECOND = 1_000_000
+
+_FIELDS = frozenset(
+    {
+        "dataset",
+        "processor",
+        "endpoint",
+        "tolerated_failures_percent",
+        "target_minutes",
+        "max_workers",
+        "records_per_second",
+        "wrapped",
+    }
+)
+_OBJECT_FIELDS = frozenset({"key", "s3", "format"})
+_TABLE_FIELDS = frozenset({"table", "from", "to"})
+
+
+class DatasetNotSplittableError(PermanentError):
+    """It can only be read from its beginning, so it cannot be shared out among workers."""
+
+
+class Format(StrEnum):
+    """How records are written, one a line."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+_FORMATS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".csv": Format.CSV}
+_WHOLE = (".gz", ".parquet", ".zip", ".bz2", ".xz", ".zst")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectDataset:
+    """An object with one record a line; without a *bucket* it is in the data bucket."""
+
+    key: str
+    bucket: str | None = None
+    format: Format = Format.JSONL
+
+
+@dataclass(frozen=True, slots=True)
+class TableDataset:
+    """The records of a table whose keys are from *first* to *last*, both included."""
+
+    table: str
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRequest:
+    """Which records are to be processed by what, and how fast; None: as the stage has it.
+
+    *is_wrapped*: the dataset is the failed-records file of another batch.
+    """
+
+    dataset: ObjectDataset | TableDataset
+    processor: str
+    endpoint: str | None = None
+    tolerated_failures_percent: float = 0
+    target_minutes: int = DEFAULT_TARGET_MINUTES
+    max_workers: int | None = None
+    records_per_second: int | None = None
+    is_wrapped: bool = False
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read `{dataset, processor, endpoint?, tolerated_failures_percent?, ...}`.
+
+        Raises:
+            MalformedPayloadError: A field is missing, unknown or not what it should be.
+            DatasetNotSplittableError: The dataset is compressed, or Parquet.
+        """
+        refuse_unknown(payload, _FIELDS, "a batch")
+        is_wrapped = _flag(payload.get("wrapped", False), "wrapped")
+        dataset = _dataset(payload.get("dataset"))
+        if is_wrapped and dataset != _as_jsonl(dataset):
+            raise MalformedPayloadError("wrapped is for failed-records files, which are jsonl")
+        return cls(
+            dataset=dataset,
+            processor=_name(payload.get("processor"), "processor"),
+            endpoint=_optional_name(payload.get("endpoint"), "endpoint"),
+            tolerated_failures_percent=_percent(payload.get("tolerated_failures_percent", 0)),
+            target_minutes=whole_number(
+                payload.get("target_minutes", DEFAULT_TARGET_MINUTES),
+                "target_minutes",
+                1,
+                MAX_TARGET_MINUTES,
+            ),
+            max_workers=_optional_number(payload.get("max_workers"), "max_workers", MAX_WORKERS),
+            records_per_second=_optional_number(
+                payload.get("records_per_second"), "records_per_second", MAX_RECORDS_PER_SECOND
+            ),
+            is_wrapped=is_wrapped,
+        )
+
+
+def _dataset(value: Any) -> ObjectDataset | TableDataset:
+    if isinstance(value, str):
+        fields: dict[str, Any] = {"s3" if value.startswith("s3://") else "key": value}
+    elif isinstance(value, dict):
+        fields = value
+    else:
+        raise MalformedPayloadError(
+            'dataset must be a key, an "s3://bucket/key", or an object with key, s3 or table'
+        )
+    if "table" in fields:
+        refuse_unknown(fields, _TABLE_FIELDS, "a dataset in a table")
+        return _table(fields)
+    refuse_unknown(fields, _OBJECT_FIELDS, "a dataset in S3")
+    if ("key" in fields) == ("s3" in fields):
+        raise MalformedPayloadError("dataset must have one of key, s3 and table")
+    if "key" in fields:
+        key, bucket = _key(fields["key"], "dataset.key"), None
+        if not key.startswith(DATASET_PREFIXES):
+            raise MalformedPayloadError(
+                f"dataset.key must begin with one of {', '.join(DATASET_PREFIXES)}"
+            )
+    else:
+        bucket, key = _address(fields["s3"])
+    return ObjectDataset(key, bucket, _format(fields.get("format"), key))
+
+
+def _table(fields: Mapping[str, Any]) -> TableDataset:
+    first = _record_key(fields.get("from"), "dataset.from")
+    last = _record_key(fields.get("to"), "dataset.to")
+    # DynamoDB orders texts by their bytes.
+    if first is not None and last is not None and first.encode() > last.encode():
+        raise MalformedPayloadError("dataset.from must not come after dataset.to")
+    return TableDataset(_name(fields["table"], "dataset.table"), first, last)
+
+
+def _record_key(value: Any, where: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 1 <= _bytes(value, where) <= MAX_RECORD_KEY_BYTES:
+        raise MalformedPayloadError(f"{where} must be a text of 1 to {MAX_RECORD_KEY_BYTES} bytes")
+    return value
+
+
+def _address(value: Any) -> tuple[str, str]:
+    if not isinstance(value, str) or not value.startswith("s3://"):
+        raise MalformedPayloadError("dataset.s3 must be an address such as s3://bucket/key")
+    bucket, _, key = value.removeprefix("s3://").partition("/")
+    if not bucket or not bucket.isascii() or not is_clean(bucket):
+        raise MalformedPayloadError("dataset.s3 must name a bucket: s3://bucket/key")
+    return bucket, _key(key, "dataset.s3")
+
+
+def _key(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value or value.endswith("/") or not is_clean(value):
+        raise MalformedPayloadError(f"{where} must be the key of one object")
+    if _bytes(value, where) > MAX_KEY_BYTES:
+        raise MalformedPayloadError(f"{where} must have at most {MAX_KEY_BYTES} bytes of UTF-8")
+    return value
+
+
+def _bytes(value: str, where: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise MalformedPayloadError(f"{where} must be text that UTF-8 can write") from None
+
+
+def _format(value: Any, key: str) -> Format:
+    if key.endswith(_WHOLE):
+        raise DatasetNotSplittableError(
+            "dataset is compressed or Parquet, which one worker must read from its beginning: "
+            "a data-pipeline job takes it, and writes parts that a batch can share out"
+        )
+    if value is None:
+        found = next((kind for end, kind in _FORMATS.items() if key.endswith(end)), None)
+        if found is None:
+            raise MalformedPayloadError(
+                f"dataset must end with one of {', '.join(_FORMATS)}, or say its format"
+            )
+        return found
+    try:
+        return Format(value)
+    except ValueError:
+        raise MalformedPayloadError(f"dataset.format must be {' or '.join(Format)}") from None
+
+
+def _as_jsonl(dataset: ObjectDataset | TableDataset) -> ObjectDataset | None:
+    if isinstance(dataset, TableDataset):
+        return None
+    return ObjectDataset(dataset.key, dataset.bucket, Format.JSONL)
+
+
+def _name(value: Any, where: str) -> str:
+    is_name = isinstance(value, str) and 1 <= len(value) <= MAX_NAME_LENGTH
+    if not is_name or not value.isascii() or not value.replace("-", "").isalnum():
+        raise MalformedPayloadError(
+            f"{where} must be a name of 1 to {MAX_NAME_LENGTH} letters, digits and hyphens"
+        )
+    return str(value)
+
+
+def _optional_name(value: Any, where: str) -> str | None:
+    return None if value is None else _name(value, where)
+
+
+def _optional_number(value: Any, where: str, most: int) -> int | None:
+    return None if value is None else whole_number(value, where, 1, most)
+
+
+def _percent(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 100:  # noqa: PLR2004  # of a hundred
+        raise MalformedPayloadError("tolerated_failures_percent must be a number from 0 to 100")
+    return float(value)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise MalformedPayloadError(f"{where} must be true or false")
+    return value
