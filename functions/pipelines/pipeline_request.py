@@ -1,0 +1,303 @@
+"""What a `data-pipeline` job is asked for, and how its payload is checked.
+
+Messages name the field and the rule, never the value: keys and paths are the data of others.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from functions.pipelines.objects import ObjectRef
+from functions.shared.errors import MalformedPayloadError
+from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
+
+INCOMING = "incoming/"
+# S3's limit for a key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+MAX_KEY_BYTES = 1024
+MAX_PATH_LENGTH = 500
+MIN_PART_RECORDS = 1_000
+MAX_PART_RECORDS = 50_000
+DEFAULT_PART_RECORDS = 10_000
+MAX_PAUSE_SECONDS = 24 * 60 * 60
+LAST_HOUR = 23
+HUNDRED_PERCENT = 100
+
+_FIELDS = frozenset(
+    {
+        "source",
+        "transform",
+        "destination",
+        "tolerated_rejects_percent",
+        "off_peak",
+        "pause_seconds",
+        "allow_empty",
+        "part_records",
+    }
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_S3 = "s3://"
+_GZIP = ".gz"
+
+
+class Format(StrEnum):
+    """How records lie in an object."""
+
+    JSON_LINES = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+    @classmethod
+    def of(cls, key: str) -> "Format | None":
+        """What the key's name says, whether or not it is compressed besides."""
+        name = key.lower().removesuffix(_GZIP)
+        return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+_SUFFIXES: Mapping[str, Format] = {
+    ".jsonl": Format.JSON_LINES,
+    ".ndjson": Format.JSON_LINES,
+    ".csv": Format.CSV,
+    ".parquet": Format.PARQUET,
+}
+SUFFIXES = ", ".join(_SUFFIXES)
+
+
+def is_gzipped(key: str) -> bool:
+    return key.lower().endswith(_GZIP)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSource:
+    """One object, or all below a prefix; *format* where its name does not tell."""
+
+    ref: ObjectRef
+    is_prefix: bool = False
+    format: Format | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSource:
+    """A paged HTTP source, by the name that operators gave its endpoint."""
+
+    endpoint: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableDestination:
+    """A dataset in the table of datasets."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDestination:
+    """A dataset in the data bucket."""
+
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class OffPeak:
+    """The hour of the day in which loading disturbs least, where that day is."""
+
+    hour: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """From where, through what, to where; *off_peak* None is the stage's, False is at once."""
+
+    source: ObjectSource | EndpointSource
+    transform: str
+    destination: TableDestination | DatasetDestination
+    tolerated_rejects_percent: float = 0
+    off_peak: OffPeak | bool | None = None
+    pause_seconds: float | None = None
+    allow_empty: bool = False
+    part_records: int = DEFAULT_PART_RECORDS
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read `{source, transform, destination, tolerated_rejects_percent?, off_peak?, ...}`.
+
+        Raises:
+            MalformedPayloadError: A field is missing, unknown or not what it should be.
+        """
+        refuse_unknown(payload, _FIELDS, "a pipeline")
+        allow_empty = payload.get("allow_empty", False)
+        if not isinstance(allow_empty, bool):
+            raise MalformedPayloadError("allow_empty must be true or false")
+        return cls(
+            source=_source(payload.get("source")),
+            transform=_name(payload.get("transform"), "transform"),
+            destination=_destination(payload.get("destination")),
+            tolerated_rejects_percent=_number(
+                payload.get("tolerated_rejects_percent", 0),
+                "tolerated_rejects_percent",
+                HUNDRED_PERCENT,
+            ),
+            off_peak=_off_peak(payload.get("off_peak")),
+            pause_seconds=_pause(payload.get("pause_seconds")),
+            allow_empty=allow_empty,
+            part_records=whole_number(
+                payload.get("part_records", DEFAULT_PART_RECORDS),
+                "part_records",
+                MIN_PART_RECORDS,
+                MAX_PART_RECORDS,
+            ),
+        )
+
+
+def _source(value: Any) -> ObjectSource | EndpointSource:
+    fields = {"s3" if _is_s3(value) else "key": value} if isinstance(value, str) else value
+    if not isinstance(fields, dict):
+        raise MalformedPayloadError(
+            'source must be a key, or an object with one of "key", "s3", "prefix" and "endpoint"'
+        )
+    named = [name for name in ("key", "s3", "prefix", "endpoint") if name in fields]
+    if len(named) != 1:
+        raise MalformedPayloadError(
+            'source must have exactly one of "key", "s3", "prefix" and "endpoint"'
+        )
+    [kind] = named
+    where = f"source.{kind}" if isinstance(value, dict) else "source"
+    if kind == "endpoint":
+        refuse_unknown(fields, frozenset({"endpoint", "path"}), "source")
+        return EndpointSource(_name(fields["endpoint"], where), _path(fields.get("path")))
+    refuse_unknown(fields, frozenset({kind, "format"}), "source")
+    ref = _s3_ref(fields[kind], where) if _is_s3(fields[kind]) else _incoming(fields[kind], where)
+    if kind == "s3" and ref.bucket is None:
+        raise MalformedPayloadError(f"{where} must be s3:// with a bucket and a key")
+    source = ObjectSource(ref, kind == "prefix", _format(fields.get("format")))
+    if not source.is_prefix and source.format is None and Format.of(ref.key) is None:
+        raise MalformedPayloadError(
+            f"{where} must end with one of {SUFFIXES} (and .gz), or source.format must say"
+            f" which of {', '.join(Format)} it is"
+        )
+    if not source.is_prefix and source.format is Format.PARQUET and is_gzipped(ref.key):
+        raise MalformedPayloadError(f"{where} must be a Parquet file that is not gzipped besides")
+    return source
+
+
+def _is_s3(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_S3)
+
+
+def _s3_ref(value: str, where: str) -> ObjectRef:
+    bucket, _, key = value.removeprefix(_S3).partition("/")
+    if not _BUCKET.fullmatch(bucket) or not key:
+        raise MalformedPayloadError(f"{where} must be s3:// with a bucket and a key")
+    return ObjectRef(_key(key, where), bucket)
+
+
+def _incoming(value: Any, where: str) -> ObjectRef:
+    if not isinstance(value, str) or not value.startswith(INCOMING):
+        raise MalformedPayloadError(
+            f"{where} must be a key that begins with {INCOMING}, or s3:// with bucket and key"
+        )
+    return ObjectRef(_key(value, where))
+
+
+def _key(key: str, where: str) -> str:
+    if not is_clean(key):
+        raise MalformedPayloadError(f"{where} must not hold control characters")
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise MalformedPayloadError(f"{where} must have at most {MAX_KEY_BYTES} bytes of UTF-8")
+    # A prefix may end with a slash.
+    parts = key.removesuffix("/").split("/")
+    if {"", ".", ".."} & set(parts):
+        raise MalformedPayloadError(f"{where} must not have empty, . or .. between its slashes")
+    return key
+
+
+def _format(value: Any) -> Format | None:
+    if value is None:
+        return None
+    try:
+        return Format(value)
+    except ValueError:
+        raise MalformedPayloadError(f"source.format must be one of {', '.join(Format)}") from None
+
+
+def _path(value: Any) -> str | None:
+    """A path below the endpoint's address, which it must not lead away from."""
+    if value is None:
+        return None
+    is_path = (
+        isinstance(value, str)
+        and len(value) <= MAX_PATH_LENGTH
+        and value.isascii()
+        and value.isprintable()
+        and value.startswith("/")
+        and not value.startswith("//")
+        and not set(value) & set(' "<>\\^`{|}#')
+        and not {".", ".."} & set(value.partition("?")[0].split("/"))
+    )
+    if not is_path:
+        raise MalformedPayloadError(
+            f"source.path must begin with one slash and have at most {MAX_PATH_LENGTH}"
+            " characters of an address"
+        )
+    return str(value)
+
+
+def _destination(value: Any) -> TableDestination | DatasetDestination:
+    match value:
+        case {"table": name} if len(value) == 1:
+            return TableDestination(_name(name, "destination.table"))
+        case {"dataset": name} if len(value) == 1:
+            return DatasetDestination(_name(name, "destination.dataset"))
+        case _:
+            raise MalformedPayloadError(
+                'destination must be {"table": a name} or {"dataset": a name}'
+            )
+
+
+def _off_peak(value: Any) -> OffPeak | bool | None:
+    match value:
+        case None | False:
+            return value
+        case {"hour": hour, "time_zone": str(zone)} if len(value) == len({"hour", "time_zone"}):
+            return OffPeak(
+                whole_number(hour, "off_peak.hour", 0, LAST_HOUR),
+                _time_zone(zone),
+            )
+        case _:
+            raise MalformedPayloadError(
+                'off_peak must be {"hour": 0 to 23, "time_zone": such as "Europe/Berlin"},'
+                " or false to load at once"
+            )
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise MalformedPayloadError(
+            'off_peak.time_zone must be a name of the IANA database such as "Europe/Berlin"'
+        ) from None
+    return name
+
+
+def _pause(value: Any) -> float | None:
+    return None if value is None else _number(value, "pause_seconds", MAX_PAUSE_SECONDS)
+
+
+def _number(value: Any, where: str, most: int) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not 0 <= value <= most:
+        raise MalformedPayloadError(f"{where} must be a number from 0 to {most}")
+    return float(value)
+
+
+def _name(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise MalformedPayloadError(f"{where} must be 1 to 40 characters of a-z 0-9 -")
+    return value
