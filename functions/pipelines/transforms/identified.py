@@ -1,0 +1,22 @@
+"""Records as they are, told apart by their field `id`: what is posted to others needs one."""
+
+from functions.pipelines.processor import Transform
+from functions.pipelines.records import Record
+from functions.pipelines.schema import Schema
+
+_IDENTIFIED = Schema(
+    {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": {"type": "string", "minLength": 1, "maxLength": 200}},
+    }
+)
+
+
+def _same(record: Record) -> Record:
+    return record
+
+
+IDENTIFIED = Transform(
+    name="identified", version=1, takes=_IDENTIFIED, gives=_IDENTIFIED, key="id", apply=_same
+)
