@@ -1,0 +1,108 @@
+"""How far a batch is, told in its job's row while it runs, and whether the job is still its own.
+
+A worker learns from the refused write that somebody stopped the job, or that another attempt runs:
+then it has nothing more to do. Written inside of steps only.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from functions.shared.errors import PermanentError
+from functions.shared.job import Progress, timestamp
+
+PAUSE = timedelta(seconds=2)
+# Before, an estimate is only noise.
+LEAST_SHARE = 0.02
+
+
+class JobNotOursError(PermanentError):
+    """The job was stopped, has ended, or is another attempt's; this worker stops."""
+
+
+class Write(Protocol):
+    """Shows progress in the row; False: the job is not ours any more."""
+
+    def __call__(self, progress: Progress, now: datetime) -> bool: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ProgressNotes:
+    """The chunks of one execution, and its threads that work on them.
+
+    *began_at* is when the execution began, for the estimate of its end.
+    """
+
+    def __init__(
+        self,
+        write: Write,
+        total: int,
+        *,
+        began_at: datetime,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._write = write
+        self._total = total
+        self._began_at = began_at
+        self._now = now
+        self._lock = threading.Lock()
+        self._records: dict[int, int] = {}
+        self._under_way: dict[int, int] = {}
+        self._told_at: datetime | None = None
+
+    def remember(self, chunk: int, records: int) -> None:
+        """A chunk is done; known from a checkpoint, so there is nothing to write."""
+        with self._lock:
+            self._under_way.pop(chunk, None)
+            self._records[chunk] = records
+
+    def tell(self, chunk: int, records: int) -> None:
+        """So many records of a chunk are through.
+
+        Raises:
+            JobNotOursError: The job is not ours any more.
+        """
+        with self._lock:
+            self._under_way[chunk] = records
+            self._show(is_last=False)
+
+    def tell_done(self, chunk: int, records: int) -> None:
+        """A chunk is done.
+
+        Raises:
+            JobNotOursError: The job is not ours any more.
+        """
+        with self._lock:
+            self._under_way.pop(chunk, None)
+            self._records[chunk] = records
+            self._show(is_last=len(self._records) == self._total)
+
+    def _show(self, *, is_last: bool) -> None:
+        now = self._now()
+        if self._told_at is not None and now - self._told_at < PAUSE and not is_last:
+            return
+        self._told_at = now
+        done = len(self._records)
+        records = sum(self._records.values())
+        progress = Progress(
+            done,
+            self._total,
+            records=records + sum(self._under_way.values()),
+            ends_at=self._ends_at(now, records),
+        )
+        if not self._write(progress, now):
+            raise JobNotOursError("the job was stopped or has ended: this worker stops too")
+
+    def _ends_at(self, now: datetime, records: int) -> str | None:
+        """As fast as it went so far; the chunks under way count by their records."""
+        done = float(len(self._records))
+        if records:
+            done += sum(self._under_way.values()) * len(self._records) / records
+        share = min(done / self._total, 1.0) if self._total else 1.0
+        if share < LEAST_SHARE:
+            return None
+        return timestamp(now + (now - self._began_at) * ((1 - share) / share))
