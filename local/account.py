@@ -1,13 +1,19 @@
-"""What a newcomer's AWS account would already have: a mail identity and the Slack secret."""
+"""What a newcomer's AWS account would already have: a sender of mail, a secret, an endpoint."""
 
+import json
+
+from functions.shared import names
 from local.endpoint import Endpoint
 
 # The same name and address as the `local` stage expects (`stacks/stages.py`).
 SLACK_SECRET_NAME = "durable-jobs/local/slack-webhook"  # noqa: S105  # a name, not the secret
 MAIL_FROM = "jobs@example.com"
+STAGE = "local"
+# The HTTP API that payloads may name, and only by this name.
+PRODUCT_API = "products"
 
 
-def furnish(ministack: Endpoint, slack_webhook: str) -> None:
+def furnish(ministack: Endpoint, *, slack_webhook: str, product_api: str) -> None:
     """Do what README.md asks an operator to do by hand before the first deployment."""
     ses = ministack.client("sesv2")
     ses.create_email_identity(EmailIdentity=MAIL_FROM)
@@ -20,4 +26,15 @@ def furnish(ministack: Endpoint, slack_webhook: str) -> None:
     )
     ministack.client("secretsmanager").create_secret(
         Name=SLACK_SECRET_NAME, SecretString=slack_webhook
+    )
+    register_endpoint(ministack, PRODUCT_API, product_api)
+
+
+def register_endpoint(there: Endpoint, name: str, url: str) -> None:
+    """Let jobs read from *url* and call it, under *name*."""
+    there.client("ssm").put_parameter(
+        Name=f"{names.endpoints_path(STAGE)}/{name}",
+        Type="String",
+        Value=json.dumps({"url": url}),
+        Overwrite=True,
     )

@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from local import platform_file
-from local.account import furnish
+from local.account import PRODUCT_API, furnish
 from local.activity import Activity
 from local.async_invoke import AsyncInvoke
 from local.aws_request import AwsRequest
@@ -44,6 +44,8 @@ from local.metrics import Metrics
 from local.ministack import MiniStack
 from local.plain_invoke import PlainInvoke
 from local.platform_file import DEFAULT_STATE, RunningPlatform
+from local.processes import Processes
+from local.product_api import ProductApi
 from local.rest import Rest
 from local.schedule import Schedules
 from local.slack_sink import SlackSink
@@ -153,7 +155,12 @@ class Platform:
         # First, so that a start that is given up half-way leaves nothing behind.
         self._stack.push_async_callback(asyncio.to_thread, ministack.stop)
         await asyncio.to_thread(ministack.start)
-        await asyncio.to_thread(furnish, ministack.endpoint, running.slack_webhook)
+        await asyncio.to_thread(
+            furnish,
+            ministack.endpoint,
+            slack_webhook=running.slack_webhook,
+            product_api=running.product_api(PRODUCT_API),
+        )
         application = await self._join(ministack)
         await self._serve(application, listener)
         running.write(state)
@@ -233,8 +240,10 @@ class Platform:
             metrics=metrics,
         )
         slack = SlackSink()
-        inbox = Inbox(there, slack)
-        return front_door.application([*control.routes(), *slack.routes(), *inbox.routes()])
+        inside = (control, Processes(ministack.pid or 0))
+        outside = (slack, Inbox(there, slack), ProductApi(clock.now))
+        routes = [route for part in (*inside, *outside) for route in part.routes()]
+        return front_door.application(routes)
 
     def _listen(self) -> socket.socket:
         listener = socket.create_server((HOST, 0), backlog=1024)

@@ -29,6 +29,10 @@ class RunningPlatform:
     def slack_webhook(self) -> str:
         return f"{self.endpoint.url}/_local/slack/services/T0LOCAL/B0LOCAL/webhook"
 
+    def product_api(self, name: str) -> str:
+        """The address of an API of products; any name will do."""
+        return f"{self.endpoint.url}/_local/product-api/{name}"
+
     @property
     def inbox(self) -> str:
         return f"{self.endpoint.url}/_local/inbox"

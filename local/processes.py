@@ -1,0 +1,42 @@
+"""The processes that functions run in, so that a test can end one as the kernel would."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+from aiohttp import web
+
+NAME = "AWS_LAMBDA_FUNCTION_NAME"
+APP = "AWS_SDK_UA_APP_ID"
+
+
+class Processes:
+    """Tells of the processes below *parent* that run functions."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/_local/processes", self._tell)]
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        """Which there are, of one function if `app` is given."""
+        app = request.query.get("app")
+        there = await asyncio.to_thread(lambda: list(self._all()))
+        return web.json_response([known for known in there if app in (None, known["app"])])
+
+    def _all(self) -> Iterator[dict[str, Any]]:
+        for process in psutil.Process(self._parent).children(recursive=True):
+            # Any of them may be gone by now.
+            with suppress(psutil.Error):
+                environ = process.environ()
+                if NAME in environ:
+                    yield {
+                        "pid": process.pid,
+                        "function": environ[NAME],
+                        "app": environ.get(APP),
+                        "memory_bytes": process.memory_info().rss,
+                        "cpu_seconds": sum(process.cpu_times()[:2]),
+                    }
