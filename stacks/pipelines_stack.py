@@ -53,7 +53,7 @@ class PipelinesStack(Stack):
             "OperatorPolicy",
             description="Look at pipelines and batches, plan a batch, stop them and their shards",
         )
-        self._sources = [
+        self._other_buckets = [
             s3.Bucket.from_bucket_name(self, f"Source-{name}", name)
             for name in stage.source_buckets
         ]
@@ -133,22 +133,27 @@ class PipelinesStack(Stack):
     def _let_process(self, role: iam.IRole) -> None:
         """Read a dataset or a table's key range, process records, keep what became of them."""
         self._let_read_sources(role)
+        # A batch may also read what an earlier job left: what was loaded, or its failed records.
+        self.data.grant(role, "s3:GetObject", on=(DATASETS,))
         self.data.grant(role, "s3:GetObject", "s3:PutObject", on=(RESULTS,))
         self.datasets.grant(role, "dynamodb:BatchWriteItem", "dynamodb:Query")
+
+    def _let_read_other_buckets(self, grantee: iam.IGrantable) -> None:
+        for bucket in self._other_buckets:
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=["s3:GetObject"],
+                resource_arns=[bucket.arn_for_objects("*")],
+            )
+            iam.Grant.add_to_principal(
+                grantee=grantee, actions=["s3:ListBucket"], resource_arns=[bucket.bucket_arn]
+            )
 
     def _let_read_sources(self, role: iam.IRole) -> None:
         """Read what was brought, what other buckets have, and from and to whom calls go."""
         self.data.grant(role, "s3:GetObject", on=(INCOMING,))
         self.data.grant_list(role)
-        for bucket in self._sources:
-            iam.Grant.add_to_principal(
-                grantee=role,
-                actions=["s3:GetObject"],
-                resource_arns=[bucket.arn_for_objects("*")],
-            )
-            iam.Grant.add_to_principal(
-                grantee=role, actions=["s3:ListBucket"], resource_arns=[bucket.bucket_arn]
-            )
+        self._let_read_other_buckets(role)
         # Both are made by hand: an endpoint is named by operators, not by a stack.
         endpoints = names.endpoints_path(self._stage.name).removeprefix("/")
         iam.Grant.add_to_principal(
@@ -181,10 +186,11 @@ class PipelinesStack(Stack):
         CfnOutput(self, "ProducerPolicyArn", value=producers.managed_policy_arn)
 
     def _let_operators_plan(self) -> None:
-        """Let `jobctl plan` take a sample, and `jobctl stop` end the shards of a batch too."""
+        """Let `jobctl plan` take a sample of any dataset, and `jobctl stop` end shards too."""
         self.batch_shard.grant_operate(self._operators)
-        self.data.grant(self._operators, "s3:GetObject", on=(INCOMING,))
+        self.data.grant(self._operators, "s3:GetObject", on=(INCOMING, RESULTS, DATASETS))
         self.data.grant_list(self._operators)
+        self._let_read_other_buckets(self._operators)
         CfnOutput(self, "OperatorPolicyArn", value=self._operators.managed_policy_arn)
 
     def _where_data_is(self) -> dict[str, str]:

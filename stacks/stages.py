@@ -131,7 +131,9 @@ class Stage:
 
 
 _RUNBOOK_URL = "https://github.com/example/durable-jobs/blob/main/docs/runbook.md"
-_LAMBDA = BundleTarget(platform="aarch64-manylinux2014", python="3.13")
+# Lambda's Python 3.13 is on Amazon Linux 2023 (glibc 2.34); there is no DuckDB for less than 2.28.
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_LAMBDA = BundleTarget(platform="aarch64-manylinux_2_28", python="3.13")
 _THIS_MACHINE = BundleTarget(
     platform=None, python=f"{sys.version_info.major}.{sys.version_info.minor}"
 )
