@@ -101,7 +101,7 @@ def _rest_operation(
 
 @cache
 def _rest_table(service: str, method: str) -> list[tuple[re.Pattern[str], str, frozenset[str]]]:
-    """The service's operations with *method*: path pattern, name, and literal query members."""
+    """The service's operations with *method*: path pattern, name, and what the query must have."""
     model = botocore.session.get_session().get_service_model(service)
     table = []
     for name in model.operation_names:
@@ -112,10 +112,20 @@ def _rest_table(service: str, method: str) -> list[tuple[re.Pattern[str], str, f
         if service == "s3":
             # Path style: the model leaves the bucket to the endpoint rules.
             path = path if path.startswith("/{Bucket}") else "/{Bucket}" + path.rstrip("/")
-        required = frozenset(part.partition("=")[0] for part in query.split("&") if part)
-        table.append((_path_pattern(path), name, required))
+        literal = {part.partition("=")[0] for part in query.split("&") if part}
+        asked = frozenset(literal.union(_required_in_query(model.operation_model(name))))
+        table.append((_path_pattern(path), name, asked))
     # The one that asks for most is the one that is meant; then the plainest name.
     return sorted(table, key=lambda row: (-len(row[2]), -len(row[0].pattern), len(row[1]), row[1]))
+
+
+def _required_in_query(operation: Any) -> Iterator[str]:
+    """What every call of *operation* has in its query, such as the id of an upload."""
+    shape = operation.input_shape
+    for name in shape.required_members if shape else ():
+        serialization = shape.members[name].serialization
+        if serialization.get("location") == "querystring":
+            yield serialization["name"]
 
 
 def _path_pattern(path: str) -> re.Pattern[str]:

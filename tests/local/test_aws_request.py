@@ -68,6 +68,15 @@ CALLS: list[tuple[str, str, Mapping[str, Any], str, Mapping[str, Any]]] = [
         {"Bucket": "b", "Key": "a b"},
     ),
     ("s3", "list_objects_v2", {"Bucket": "b"}, "ListObjectsV2", {"Bucket": "b"}),
+    *(
+        ("s3", method, {"Bucket": "b", "Key": "k", **more}, operation, {"Bucket": "b", "Key": "k"})
+        for method, more, operation in (
+            ("create_multipart_upload", {}, "CreateMultipartUpload"),
+            ("upload_part", {"UploadId": "u", "PartNumber": 1, "Body": b"x"}, "UploadPart"),
+            ("complete_multipart_upload", {"UploadId": "u"}, "CompleteMultipartUpload"),
+            ("abort_multipart_upload", {"UploadId": "u"}, "AbortMultipartUpload"),
+        )
+    ),
     (
         "lambda",
         "invoke",

@@ -46,6 +46,10 @@ def _dynamodb(call: Call, place: Place) -> Iterator[Permission]:
             table = place.arn("dynamodb", f"table/{item['TableName']}")
             yield Permission(f"dynamodb:{_WRITES[item['Operation']]}", table)
         return
+    if "Tables" in call.resources:
+        for name in call.resources["Tables"]:
+            yield Permission(f"dynamodb:{call.operation}", place.arn("dynamodb", f"table/{name}"))
+        return
     table = place.arn("dynamodb", f"table/{call.resources['TableName']}")
     index = call.resources.get("IndexName")
     yield Permission(f"dynamodb:{call.operation}", f"{table}/index/{index}" if index else table)
@@ -76,11 +80,25 @@ def _lambda(call: Call, place: Place) -> Iterator[Permission]:
 
 
 def _s3(call: Call, _place: Place) -> Iterator[Permission]:
-    resource = f"arn:aws:s3:::{call.resources['Bucket']}/{call.resources['Key']}"
-    action = "GetObject" if call.operation == "HeadObject" else call.operation
+    bucket = f"arn:aws:s3:::{call.resources['Bucket']}"
+    if "Key" not in call.resources:
+        yield Permission(f"s3:{_ON_BUCKETS[call.operation]}", bucket)
+        return
+    action = _ON_OBJECTS.get(call.operation, call.operation)
     if "versionId" in call.resources:
         action += "Version"
-    yield Permission(f"s3:{action}", resource)
+    yield Permission(f"s3:{action}", f"{bucket}/{call.resources['Key']}")
+
+
+# What S3 authorizes under another name than that of the call.
+_ON_BUCKETS = {"ListObjectsV2": "ListBucket"}
+_ON_OBJECTS = {
+    "HeadObject": "GetObject",
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
 
 
 def _kms(call: Call, _place: Place) -> Iterator[Permission]:
