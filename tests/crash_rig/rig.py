@@ -175,8 +175,9 @@ class Rig:
         death: Death | None = None,
         *,
         script: Sequence[Scene] = (),
+        attempt: int = 1,
     ) -> Ended:
-        """Run the job's first attempt to its end, one of its processes dying on the way.
+        """Run one attempt at the job to its end, one of its processes dying on the way.
 
         Args:
             function: The job type.
@@ -184,19 +185,22 @@ class Rig:
                 the event of another job.
             death: Where; nowhere if not given.
             script: What happens, one after the other, each time that the job waits for somebody.
+            attempt: Which one it is, as the row has it.
         """
         assert self._executor is not None
-        run = Run(job_id, Passages(self.folder / job_id), death)
+        passages = Passages(self.folder / job_id)
+        passages.path.unlink(missing_ok=True)
+        run = Run(job_id, passages, death)
         self._runs[job_id] = run
         started = self._executor.start_execution(
             StartDurableExecutionInput(
                 account_id=ACCOUNT,
                 function_name=function,
                 function_qualifier=names.LIVE_ALIAS,
-                execution_name=job_id,
+                execution_name=f"{job_id}-{attempt}",
                 execution_timeout_seconds=int(PATIENCE_SECONDS),
                 execution_retention_period_days=1,
-                input=json.dumps({"job_id": job_id, "job_type": function}),
+                input=json.dumps({"job_id": job_id, "job_type": function, "attempt": attempt}),
             )
         )
         arn = started.execution_arn

@@ -1,0 +1,245 @@
+"""Jobs over datasets on the rig: each with a dataset of its own, and all that it makes of it."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import boto3
+
+from functions.shared import names
+from functions.shared.job_table import JobTable
+from functions.shared.question_table import now
+from tests.crash_rig.datasets import Dataset
+from tests.crash_rig.passages import Death
+from tests.crash_rig.rig import (
+    DATA_BUCKET,
+    DATASET_TABLE,
+    JOB_TABLE,
+    Ended,
+    Function,
+    Rig,
+)
+from tests.crash_rig.survival import Trace, as_text, numbered, take_items
+from tests.crash_rig.web_api import WebApi
+from tests.functions.job_table_rows import Rows, any_job
+from tests.functions.question_items import KeyedTable
+
+FUNCTIONS = {
+    "batch-processing": Function(
+        "functions.pipelines.batch_processing.handler", late=("tests.crash_rig.small_chunks",)
+    ),
+    "batch-shard": Function("functions.pipelines.batch_shard.handler"),
+    "data-pipeline": Function("functions.pipelines.data_pipeline.handler"),
+}
+
+# What is measured is another figure each time; in a part's metadata it is the last two numbers.
+_MEASURED = re.compile(
+    r'(\\*"(?:seconds|dollars|peak_memory_mib|seconds_percent|dollars_percent)\\*": )[-+.\de]+'
+)
+_MEASURED_OF_PART = re.compile(r'(\\"[0-9a-f]+\\"), ?\d+, ?\d+\]')
+# Where the destination is every job's, records are named after their job, and so these differ.
+_OF_CONTENT = {
+    "HASH": r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])",
+    "SUM": r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",
+}
+_BUCKET = re.compile(r"(products)#[0-9a-f]{2}")
+
+
+class Place(StrEnum):
+    """Where a job is to leave its records."""
+
+    PARTS = "parts"
+    TABLE = "table"
+    DATASET = "dataset"
+    MAILBOX = "mailbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What counts of a job over a dataset.
+
+    *told* is what the result counts. *kept* is how many records are where they belong, *refused*
+    each one that is not, by where it began and why.
+    """
+
+    row: str
+    error: str | None = None
+    told: Mapping[str, Any] | None = None
+    kept: int = 0
+    missing: int = 0
+    twice: int = 0
+    strange: int = 0
+    refused: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A job over a dataset, what it is to do with it, and how it must end.
+
+    Where records are *refused_at_first*, by whom they are posted to, that fails a first attempt.
+
+    Both are made for the job of an id: where jobs share a destination, so do their records.
+    """
+
+    name: str
+    job_type: str
+    dataset: Callable[[str], Dataset]
+    payload: Callable[[str], Mapping[str, Any]]
+    place: Place
+    facts: Facts
+    suffix: str = "jsonl"
+    refused_at_first: frozenset[str] = frozenset()
+    in_order_until: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Pipelines:
+    """Submits jobs on a rig, and clears away what they leave."""
+
+    def __init__(self, rig: Rig, api: WebApi) -> None:
+        self._rig = rig
+        self._api = api
+        self._s3 = boto3.client("s3")
+        self._s3.create_bucket(
+            Bucket=DATA_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        self._dynamodb = boto3.client("dynamodb")
+        self._rows = Rows.create(self._dynamodb, JOB_TABLE)
+        KeyedTable.create(self._dynamodb, DATASET_TABLE)
+        self._ssm = boto3.client("ssm")
+
+    def run(
+        self, scenario: Scenario, job_id: str, death: Death | None = None
+    ) -> tuple[Ended, Trace]:
+        """One job from its submission to its end; its last attempt has the death."""
+        dataset = scenario.dataset(job_id)
+        key = f"incoming/{job_id}.{scenario.suffix}"
+        self._s3.put_object(Bucket=DATA_BUCKET, Key=key, Body=dataset.body)
+        path = f"/{job_id}"
+        self._api.pages[path] = dataset.pages
+        endpoint = f"{names.endpoints_path('test')}{path}"
+        url = json.dumps({"url": f"{self._api.url}{path}"})
+        self._ssm.put_parameter(Name=endpoint, Type="String", Value=url)
+        payload = json.dumps(scenario.payload(job_id))
+        self._rows.submit(any_job(job_id, job_type=scenario.job_type, payload=payload))
+        if scenario.refused_at_first:
+            self._fail_first(scenario, job_id)
+            ended = self._rig.run(scenario.job_type, job_id, death, attempt=2)
+        else:
+            ended = self._rig.run(scenario.job_type, job_id, death)
+        self._ssm.delete_parameter(Name=endpoint)
+        left = {
+            "objects": self._take_objects(job_id),
+            "items": take_items(self._dynamodb, DATASET_TABLE, job_id),
+            "posted": self._api.posted.pop(path, {}),
+        }
+        row = self._rows.get(job_id)
+        return ended, Trace(
+            _told(job_id, ended, row, left), _facts(scenario, dataset, ended, row, left)
+        )
+
+    def run_alone(self, scenario: Scenario, job_id: str) -> tuple[Ended, Trace]:
+        """One job that nothing disturbs."""
+        return self.run(scenario, job_id)
+
+    def left_over(self) -> list[Any]:
+        """What belongs to no job, or came after its job's end."""
+        items = self._dynamodb.scan(TableName=DATASET_TABLE)["Items"]
+        return [*items, *self._keys(), *self._api.posted]
+
+    def _fail_first(self, scenario: Scenario, job_id: str) -> None:
+        """The first attempt, which nobody disturbs, fails by records that later are welcome."""
+        self._api.refused[f"/{job_id}"] = scenario.refused_at_first
+        failed = self._rig.run(scenario.job_type, job_id)
+        del self._api.refused[f"/{job_id}"]
+        assert failed.status == "FAILED", failed.result
+        JobTable(self._dynamodb, JOB_TABLE).retry(job_id, now())
+
+    def _keys(self) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=DATA_BUCKET)
+        return [each["Key"] for page in pages for each in page.get("Contents", [])]
+
+    def _take_objects(self, job_id: str) -> dict[str, Any]:
+        """Everything of the job's in the data bucket, where it is no more after that."""
+        found = {}
+        for key in self._keys():
+            if job_id in key:
+                stored = self._s3.get_object(Bucket=DATA_BUCKET, Key=key)
+                body = stored["Body"].read()
+                self._s3.delete_object(Bucket=DATA_BUCKET, Key=key)
+                if body.startswith(b"\x1f\x8b"):
+                    body = gzip.decompress(body)
+                found[key] = {
+                    "lines": body.decode("utf-8", "backslashreplace").splitlines(),
+                    "metadata": stored["Metadata"],
+                    "type": stored["ContentType"],
+                }
+        return found
+
+
+def _told(job_id: str, ended: Ended, row: Mapping[str, Any], left: Mapping[str, Any]) -> str:
+    # A key that is posted twice is one, and its bodies are the same or differ.
+    posted = {key: sorted(set(bodies)) for key, bodies in left["posted"].items()}
+    text = as_text(job_id, ended, row, {**left, "posted": posted})
+    text = _MEASURED_OF_PART.sub(r"\1, ANY]", _MEASURED.sub(r"\1ANY", text))
+    text = _BUCKET.sub(r"\1#BUCKET", text)
+    for name, pattern in _OF_CONTENT.items():
+        text = numbered(text, pattern, name)
+    return text
+
+
+def _facts(
+    scenario: Scenario,
+    dataset: Dataset,
+    ended: Ended,
+    row: Mapping[str, Any],
+    left: Mapping[str, Any],
+) -> Facts:
+    found = list(_found(scenario.place, left))
+    result = ended.result or {}
+    told = {name: result[name] for name in _COUNTS if name in result}
+    return Facts(
+        row=row["status"],
+        error=row["error"]["type"] if row.get("error") else None,
+        told=told or None,
+        kept=len(dataset.good & set(found)),
+        missing=len(dataset.good - set(found)),
+        twice=len(found) - len(set(found)),
+        strange=len(set(found) - dataset.good),
+        refused=tuple(
+            (record["offset"], record["error"])
+            for key, each in left["objects"].items()
+            if key.endswith(_REFUSED)
+            for record in map(json.loads, each["lines"])
+        ),
+    )
+
+
+_COUNTS = ("records", "succeeded", "failed", "rejected", "failures")
+_REFUSED = ("/failed.jsonl", "/rejects.jsonl")
+
+
+def _found(place: Place, left: Mapping[str, Any]) -> Iterable[str]:
+    """The keys of all records in that place, as often as they are there."""
+    if place is Place.TABLE:
+        for item in left["items"]:
+            key = item[names.ITEM_SORT_KEY]["S"]
+            bucket = item[names.ITEM_KEY]["S"].partition("#")[2]
+            is_in_place = bucket == f"{sha256(key.encode()).digest()[0]:02x}"
+            yield key if is_in_place else f"{key} in {bucket}"
+    elif place is Place.MAILBOX:
+        for bodies in left["posted"].values():
+            for body in set(bodies):
+                yield from (record["id"] for record in json.loads(body))
+    else:
+        for key, each in left["objects"].items():
+            is_there = "/processed/" in key if place is Place.PARTS else key.startswith("datasets/")
+            if is_there and key.endswith(".jsonl"):
+                yield from (json.loads(line)["sku"] for line in each["lines"])
