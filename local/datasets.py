@@ -12,7 +12,7 @@ from functions.shared import names
 from local.endpoint import Endpoint
 from local.products import Products, gzipped
 
-STAGE = "local"
+STACK = "Pipelines-local"
 INCOMING = "incoming/"
 # S3 takes no smaller part of an upload but the last: 5 MiB.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -105,26 +105,18 @@ class Datasets:
             ):
                 yield from (item[names.ITEM_SORT_KEY]["S"] for item in page["Items"])
 
-    @cached_property
+    @property
     def bucket(self) -> str:
-        parameter = self.endpoint.client("ssm").get_parameter(
-            Name=names.data_bucket_parameter(STAGE)
-        )
-        value: str = parameter["Parameter"]["Value"]
-        return value
+        return self._outputs["DataBucketName"]
+
+    @property
+    def table(self) -> str:
+        return self._outputs["DatasetTableName"]
 
     @cached_property
-    def table(self) -> str:
-        """The dataset table, which only its functions have to know."""
-        pages = self.endpoint.client("lambda").get_paginator("list_functions").paginate()
-        functions = (function for page in pages for function in page["Functions"])
-        variables = (found.get("Environment", {}).get("Variables", {}) for found in functions)
-        table: str = next(
-            known[names.DATASET_TABLE_NAME]
-            for known in variables
-            if names.DATASET_TABLE_NAME in known
-        )
-        return table
+    def _outputs(self) -> dict[str, str]:
+        [stack] = self.endpoint.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     @cached_property
     def _s3(self) -> Any:

@@ -10,30 +10,15 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
+
+from functions.pipelines.digest import KeyDigest
 
 CURRENCY = "EUR"
 COLUMNS = ("sku", "name", "price", "currency", "stock")
 # A JSON line of about 150 bytes.
 _DESCRIPTION = "a product that is only there to be counted, number"
-_DIGEST_BYTES = 8
 _PIECE_BYTES = 1024 * 1024
-
-
-class KeyDigest:
-    """A digest of a set of keys: the same in whatever order they are added."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def add(self, key: str) -> None:
-        """Add a key; added twice it counts twice, which a set of keys never shows."""
-        self._sum += int.from_bytes(blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest())
-
-    @property
-    def text(self) -> str:
-        return f"{self._sum % 2 ** (8 * _DIGEST_BYTES):0{2 * _DIGEST_BYTES}x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +41,9 @@ class Products:
 
     @property
     def digest(self) -> str:
-        """Of the SKUs that are accepted."""
-        digest = KeyDigest()
-        for number in range(self.count):
-            if not self.is_refused(number):
-                digest.add(sku(number))
-        return digest.text
+        """Of the SKUs that are accepted, as a batch says it of what it processed."""
+        accepted = (number for number in range(self.count) if not self.is_refused(number))
+        return str(KeyDigest.of(map(sku, accepted)))
 
     def is_refused(self, number: int) -> bool:
         return bool(self.refused_every) and number % self.refused_every == self.refused_every - 1
