@@ -93,11 +93,17 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running job is; *total* is None while nobody knows."""
+    """How far a running job is; *total* is None while nobody knows.
+
+    *done* counts parts of the work over the whole attempt and never goes back; *records* is what
+    was in them, *ends_at* the expected end, as `timestamp` writes it.
+    """
 
     done: int
     total: int | None = None
     note: str | None = None
+    records: int | None = None
+    ends_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

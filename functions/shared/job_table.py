@@ -6,7 +6,7 @@ something newer.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ _deserializer = TypeDeserializer()
 _COLUMNS = frozenset(field.name for field in fields(Job))
 _ERROR_FIELDS = frozenset(field.name for field in fields(JobError))
 
+# A column of its own, so that a whole job's progress can be written without its shards'.
+_SHARDS = "shard_progress"
+
 # What a retry leaves behind: everything that told of the attempt before.
 _ATTEMPT_COLUMNS = (
     "expires_at",
@@ -46,6 +49,7 @@ _ATTEMPT_COLUMNS = (
     "result",
     "execution_arn",
     "progress",
+    _SHARDS,
     # The producer will not invoke again by itself; from here on the dispatcher does.
     "dispatch",
 )
@@ -103,14 +107,42 @@ def _read(item: Mapping[str, Any]) -> Job:
         told = {name: value for name, value in known["error"].items() if name in _ERROR_FIELDS}
         known["error"] = JobError(**told | {"undone": tuple(told.get("undone", ()))})
     if known.get("progress") is not None:
-        progress = known["progress"]
-        total = progress.get("total")
-        known["progress"] = Progress(
-            done=int(progress["done"]),
-            total=None if total is None else int(total),
-            note=progress.get("note"),
-        )
+        shards = (values.get(_SHARDS) or {}).values()
+        known["progress"] = _together(_progress(known["progress"]), list(map(_progress, shards)))
     return Job(**known)
+
+
+def _progress(told: Mapping[str, Any]) -> Progress:
+    total, records = told.get("total"), told.get("records")
+    return Progress(
+        done=int(told["done"]),
+        total=None if total is None else int(total),
+        note=told.get("note"),
+        records=None if records is None else int(records),
+        ends_at=told.get("ends_at"),
+    )
+
+
+def _together(whole: Progress, shards: list[Progress]) -> Progress:
+    """The progress of a job in shards: what they have done, where the whole tells no more."""
+    if not shards:
+        return whole
+    counted = [one.records for one in (whole, *shards) if one.records is not None]
+    ends = [one.ends_at for one in (whole, *shards) if one.ends_at is not None]
+    return Progress(
+        done=max(whole.done, sum(shard.done for shard in shards)),
+        total=whole.total,
+        note=whole.note,
+        records=max(whole.records or 0, sum(shard.records or 0 for shard in shards))
+        if counted
+        else None,
+        ends_at=max(ends, default=None),
+    )
+
+
+def _shown(progress: Progress) -> dict[str, Any]:
+    """*progress* as the row has it."""
+    return {name: value for name, value in asdict(progress).items() if value is not None}
 
 
 class JobTable:
@@ -209,11 +241,11 @@ class JobTable:
         written = self._update(
             job_id,
             set_={**self._end(JobStatus.COMPLETED, now), "result": result},
-            remove=("open_status", "open_since", "progress"),
+            remove=("open_status", "open_since", "progress", _SHARDS),
             condition=f"{_is_attempt(attempt)} AND {_is_owned}",
             values={":attempt": attempt, ":execution_arn": execution_arn},
         )
-        return written.is_done or _has_ended(
+        return written.is_done or _stands_so(
             written.job, JobStatus.COMPLETED, attempt, execution_arn
         )
 
@@ -260,22 +292,70 @@ class JobTable:
             remove=remove,
             condition=f"{_is_attempt(attempt)} AND {owner}",
         )
-        return written.is_done or _has_ended(written.job, status, attempt, execution_arn)
+        return written.is_done or _stands_so(written.job, status, attempt, execution_arn)
 
     def note_progress(
-        self, job_id: str, attempt: int, execution_arn: str, progress: Progress, now: datetime
+        self,
+        job_id: str,
+        attempt: int,
+        execution_arn: str,
+        progress: Progress,
+        now: datetime,
+        *,
+        shards: bool = False,
     ) -> bool:
-        """Show how far the owning execution is; nothing once the job has ended."""
-        shown = {"done": progress.done, "total": progress.total, "note": progress.note}
-        return self._update(
+        """Show how far the owning execution is; nothing once the job has ended.
+
+        False means that the job is not this execution's, or not any more. A late write that
+        tells less than the row changes nothing, and is True. With *shards*, these add their own
+        progress by `note_shard_progress` from then on.
+        """
+        written = self._update(
             job_id,
-            set_={
-                "progress": {name: value for name, value in shown.items() if value is not None},
-                "updated_at": timestamp(now),
+            set_={"progress": _shown(progress), "updated_at": timestamp(now)},
+            set_if_absent={_SHARDS: {}} if shards else None,
+            condition=f"{_is_attempt(attempt)} AND {_is_owned} AND {_is_behind('progress')}",
+            named=("done", "records"),
+            values={
+                ":attempt": attempt,
+                ":execution_arn": execution_arn,
+                ":done": progress.done,
+                ":records": progress.records or 0,
             },
-            condition=f"{_is_attempt(attempt)} AND {_is_owned}",
-            values={":attempt": attempt, ":execution_arn": execution_arn},
-        ).is_done
+        )
+        return written.is_done or _is_owner(written.job, attempt, execution_arn)
+
+    def note_shard_progress(
+        self,
+        job_id: str,
+        attempt: int,
+        execution_arn: str,
+        shard: int,
+        progress: Progress,
+        now: datetime,
+    ) -> bool:
+        """Show how far one shard is, for the job's *execution_arn*; as `note_progress` otherwise.
+
+        Several shards write at the same time, each only its own entry. Nothing is shown before
+        `note_progress` was told of *shards*.
+        """
+        path = f"{_SHARDS}.{shard}"
+        written = self._update(
+            job_id,
+            set_={path: _shown(progress), "updated_at": timestamp(now)},
+            condition=(
+                f"{_is_attempt(attempt)} AND {_is_owned}"
+                f" AND attribute_exists({_SHARDS}) AND {_is_behind(path)}"
+            ),
+            named=("done", "records"),
+            values={
+                ":attempt": attempt,
+                ":execution_arn": execution_arn,
+                ":done": progress.done,
+                ":records": progress.records or 0,
+            },
+        )
+        return written.is_done or _is_owner(written.job, attempt, execution_arn)
 
     def retry(self, job_id: str, now: datetime) -> Job:
         """Make a badly ended job pending again, as its next attempt.
@@ -380,9 +460,14 @@ class JobTable:
         set_if_absent: Mapping[str, Any] | None = None,
         remove: tuple[str, ...] = (),
         values: Mapping[str, Any] | None = None,
+        named: tuple[str, ...] = (),
     ) -> "_Update":
-        """Update the row where *condition* holds, and tell how it stands either way."""
-        assignments = [f"#{name} = :{name}" for name in set_]
+        """Update the row where *condition* holds, and tell how it stands either way.
+
+        A name in *set_* may be a path, `column.key`; *named* are others that *condition* has
+        behind a `#`.
+        """
+        assignments = [f"{_placeholder(name)} = :{_flat(name)}" for name in set_]
         assignments += [
             f"#{name} = if_not_exists(#{name}, :{name})" for name in set_if_absent or {}
         ]
@@ -390,13 +475,16 @@ class JobTable:
         if remove:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
         bound = {
-            **{f":{name}": value for name, value in {**set_, **(set_if_absent or {})}.items()},
+            **{
+                f":{_flat(name)}": value
+                for name, value in {**set_, **(set_if_absent or {})}.items()
+            },
             **(values or {}),
         }
         for status in (JobStatus.PENDING, JobStatus.PROCESSING):
             if f":{status}" in condition:
                 bound[f":{status}"] = status.value
-        written = {*set_, *(set_if_absent or {}), *remove}
+        written = {*set_, *(set_if_absent or {}), *remove, *named}
         if "#status" in condition:
             written.add("status")
         try:
@@ -405,7 +493,9 @@ class JobTable:
                 Key={"job_id": {"S": job_id}},
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{name}": name for name in sorted(written)},
+                ExpressionAttributeNames={
+                    f"#{part}": part for name in sorted(written) for part in name.split(".")
+                },
                 ExpressionAttributeValues={
                     name: _serializer.serialize(value) for name, value in bound.items()
                 },
@@ -427,6 +517,22 @@ class _Update:
 _is_owned = "#status = :processing AND execution_arn = :execution_arn"
 
 
+def _is_behind(path: str) -> str:
+    """The condition that the progress at *path* tells no more than `:done` and `:records`."""
+    told = _placeholder(path)
+    fewer = f"attribute_not_exists({told}.#records) OR {told}.#records <= :records"
+    same = f"{told}.#done = :done AND ({fewer})"
+    return f"(attribute_not_exists({told}) OR {told}.#done < :done OR ({same}))"
+
+
+def _placeholder(path: str) -> str:
+    return ".".join(f"#{part}" for part in path.split("."))
+
+
+def _flat(path: str) -> str:
+    return path.replace(".", "_")
+
+
 def _is_attempt(attempt: int) -> str:
     """The condition that the row is at *attempt*; a producer's fresh row has none and is at 1."""
     if attempt == 1:
@@ -444,14 +550,18 @@ def _status(status: JobStatus, now: datetime) -> dict[str, Any]:
     }
 
 
-def _has_ended(job: Job | None, status: JobStatus, attempt: int, execution_arn: str | None) -> bool:
-    """Whether the row already says what a repeated write would say."""
+def _stands_so(job: Job | None, status: JobStatus, attempt: int, execution_arn: str | None) -> bool:
+    """Whether the row says this already."""
     return (
         job is not None
         and job.status is status
         and job.attempt == attempt
         and job.execution_arn == execution_arn
     )
+
+
+def _is_owner(job: Job | None, attempt: int, execution_arn: str) -> bool:
+    return _stands_so(job, JobStatus.PROCESSING, attempt, execution_arn)
 
 
 def _job_from_open_index(item: Mapping[str, Any]) -> Job:

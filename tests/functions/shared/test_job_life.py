@@ -5,7 +5,7 @@ that jump. After each one the row is compared with what the rules allow, told he
 statements and without the table's conditions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -39,6 +39,8 @@ ATTEMPTS = st.integers(1, 3)
 EXECUTIONS = st.sampled_from(["arn:a", "arn:b", "arn:c"])
 ENDINGS = st.sampled_from(sorted(RETRYABLE))
 ERROR = JobError("any_error", "any message")
+OF_PROGRESS = {"progress", "shard_progress"}
+OF_AN_ATTEMPT = OF_PROGRESS | {"error", "result", "execution_arn", "finished_at"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ class Message:
     attempt: int
     execution: str | None
     send: Callable[[], Any]
+
+
+def _counts(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """What was counted in a row, and is now."""
+    if "progress" in before:
+        yield before["progress"]["done"], after["progress"]["done"]
+    for shard, progress in before.get("shard_progress", {}).items():
+        yield progress["done"], after["shard_progress"][shard]["done"]
 
 
 class JobLife(RuleBasedStateMachine):
@@ -115,6 +125,25 @@ class JobLife(RuleBasedStateMachine):
             ),
         )
 
+    @rule(
+        target=messages,
+        attempt=ATTEMPTS,
+        execution=EXECUTIONS,
+        shard=st.integers(0, 2),
+        done=st.integers(0, 9),
+    )
+    def note_shard_progress(self, attempt: int, execution: str, shard: int, done: int) -> Message:
+        def note() -> bool:
+            # As the parent does before it starts any shard.
+            self.jobs.note_progress(
+                "job-1", attempt, execution, Progress(0), self.clock, shards=True
+            )
+            return self.jobs.note_shard_progress(
+                "job-1", attempt, execution, shard, Progress(done), self.clock
+            )
+
+        return self.arrive("progress", attempt, execution, note)
+
     @rule()
     def admit(self) -> None:
         self.arrive("admit", 0, None, lambda: self.jobs.admit(any_job(), self.clock))
@@ -158,7 +187,11 @@ class JobLife(RuleBasedStateMachine):
             assert name == "retry"
             assert was in RETRYABLE
             assert (now, after["attempt"]) == (JobStatus.PENDING, current + 1)
-            assert not {"error", "result", "execution_arn", "progress", "finished_at"} & set(after)
+            assert not OF_AN_ATTEMPT & set(after)
+        elif name == "progress":
+            assert all(now >= was for was, now in _counts(before, after))
+            owner = (JobStatus.PROCESSING, current, before.get("execution_arn"))
+            assert answer is ((was, attempt, execution) == owner)
         if name in {"claim", "complete", "end", "progress"}:
             if attempt != current:
                 assert after == before
@@ -188,6 +221,7 @@ class JobLife(RuleBasedStateMachine):
         assert ("expires_at" in self.row) is (status in TERMINAL)
         assert ("finished_at" in self.row) is (status in TERMINAL)
         assert ("result" in self.row) is (status is JobStatus.COMPLETED)
+        assert status is not JobStatus.COMPLETED or not OF_PROGRESS & set(self.row)
         assert ("error" in self.row) is (status in RETRYABLE)
         assert ("open_status" in self.row) is (status in INDEXED_AS_OPEN)
         assert ("open_since" in self.row) is (status in INDEXED_AS_OPEN)
