@@ -79,8 +79,30 @@ def _lines(
     keeps_blank: bool = False,
 ) -> Iterator[Line]:
     """The lines that begin at *last* or before; *is_within* says that *offset* is in a line."""
-    # What is known of the line that begins at *offset*: its bytes so far and how many these are.
-    # Those of a line that is passed over, or was given already as too long, are only counted.
+    blocks = _blocks(pieces, offset, last, longest, is_within=is_within)
+    for begin, contents, is_terminated in blocks:
+        position = begin
+        for content in contents:
+            if position > last:
+                return
+            if len(content) > longest:
+                yield Line(position, _bare(content[:longest], position), is_too_long=True)
+            elif keeps_blank or (content and not content.isspace()):
+                yield Line(position, _bare(content, position), is_terminated)
+            position += len(content) + 1
+        if position > last:
+            return
+
+
+def _blocks(
+    pieces: Iterable[bytes], offset: int, last: int, longest: int, *, is_within: bool
+) -> Iterator[tuple[int, list[bytes], bool]]:
+    """Whole lines, many at once: where the first begins, and whether a line break ends each.
+
+    A line too long to be held is a block of its own, and only its beginning.
+    """
+    # The beginning of the line at *offset*, and how long it is so far. Of a line that is passed
+    # over, since another range owns it or its beginning was given, only the length is kept.
     held: list[bytes] = []
     held_bytes = 0
     is_passed_over = is_within
@@ -88,42 +110,26 @@ def _lines(
         contents = piece.split(b"\n")
         rest = contents.pop()
         if contents:
+            begin, offset = offset, offset + held_bytes + len(piece) - len(rest)
             if is_passed_over:
-                offset += held_bytes + len(contents[0]) + 1
-                del contents[0]
-                is_passed_over = False
-            elif held:
+                begin += held_bytes + len(contents.pop(0)) + 1
+            else:
                 contents[0] = b"".join((*held, contents[0]))
-            held, held_bytes = [], 0
-            for content in contents:
-                if offset > last:
-                    return
-                if len(content) > longest:
-                    yield _cut(offset, content, longest)
-                elif keeps_blank or (content and not content.isspace()):
-                    yield Line(offset, _bare(content, offset))
-                offset += len(content) + 1
-            if offset > last:
-                return
+            yield begin, contents, True
+            held, held_bytes, is_passed_over = [], 0, False
         held_bytes += len(rest)
         if not is_passed_over:
             held.append(rest)
             if held_bytes > longest:
-                yield _cut(offset, b"".join(held), longest)
-                held = []
-                is_passed_over = True
+                yield offset, [b"".join(held)], True
+                held, is_passed_over = [], True
         if is_passed_over and offset + held_bytes >= last:
             return
-    content = b"".join(held)
-    if content and (keeps_blank or not content.isspace()):
-        yield Line(offset, _bare(content, offset), is_terminated=False)
+    if held_bytes and not is_passed_over:
+        yield offset, [b"".join(held)], False
 
 
 def _bare(content: bytes, offset: int) -> bytes:
     if offset == 0 and content.startswith(BOM_UTF8):
         content = content[len(BOM_UTF8) :]
     return content[:-1] if content.endswith(b"\r") else content
-
-
-def _cut(offset: int, content: bytes, longest: int) -> Line:
-    return Line(offset, _bare(content[:longest], offset), is_too_long=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from functions.pipelines.processor import Call, Processor, Transform
-from functions.pipelines.transforms.identified import IDENTIFIED
+from functions.pipelines.transforms.as_is import AS_IS
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
 from functions.shared.errors import PermanentError
 
@@ -43,7 +43,7 @@ PROCESSORS: Mapping[str, Recipe] = {
     "load-products": Recipe(
         NORMALIZE_PRODUCTS, Called.DATASET_TABLE, dataset="products", keeps_output=False
     ),
-    "post-records": Recipe(IDENTIFIED, Called.ENDPOINT, keeps_output=False),
+    "post-records": Recipe(AS_IS, Called.ENDPOINT, keeps_output=False),
 }
 
 

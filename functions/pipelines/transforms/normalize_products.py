@@ -13,13 +13,9 @@ from functions.pipelines.schema import Schema
 
 # Minor digits where these are not two: ISO 4217, table A.1.
 _MINOR_DIGITS = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX")
-        + ("UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
-        0,
-    ),
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"), 0),
+    **dict.fromkeys(("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
 }
 _COMMON_MINOR_DIGITS = 2
 

@@ -1,0 +1,65 @@
+"""The file of a job's failed records, from which they are tried again.
+
+A line holds the record as it was, and the key that it had: what was called with it before knows it
+again by that key.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from functions.pipelines.lines import MAX_LINE_BYTES
+from functions.pipelines.record_format import record_line
+from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
+
+# A number grows fourfold at most where it is written again (1e15), and the rest not at all.
+MAX_FAILED_LINE_BYTES = 4 * MAX_LINE_BYTES + 1024
+
+_KEY = re.compile(r"[!-~]{1,255}")
+
+
+class FailedRecord(NamedTuple):
+    """A record that is tried again, with what it carries from the first time."""
+
+    key: str
+    offset: int
+    record: Record
+
+
+def failed_line(
+    error: RecordRefusedError, *, key: str, offset: int, record: Record | Line
+) -> bytes:
+    """A line of the file; of a line that holds no record its text is kept, legible at least."""
+    original = (
+        record.content.decode(errors="backslashreplace") if isinstance(record, Line) else record
+    )
+    return record_line(
+        {
+            "error": error.code,
+            "reason": error.reason,
+            "key": key,
+            "offset": offset,
+            "record": original,
+        }
+    )
+
+
+def failed_record(wrapped: Mapping[str, Any]) -> FailedRecord:
+    """The record in a line of the file.
+
+    Raises:
+        RecordRefusedError: The line holds none that could be tried again.
+    """
+    key, offset, record = wrapped.get("key"), wrapped.get("offset"), wrapped.get("record")
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise RecordRefusedError(Refusal.SCHEMA, "key must be 1 to 255 visible ASCII characters")
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise RecordRefusedError(Refusal.SCHEMA, "offset must be a whole number, 0 or more")
+    if isinstance(record, str):
+        raise RecordRefusedError(
+            Refusal.NOT_AN_OBJECT,
+            "record is a text that could not be read: mend it in a dataset of its own",
+        )
+    if not isinstance(record, dict):
+        raise RecordRefusedError(Refusal.SCHEMA, "record must be an object")
+    return FailedRecord(key, offset, record)
