@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +23,11 @@ THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The flags word of bytecode that carries its source's hash and never looks at it.
 # https://peps.python.org/pep-0552/
 UNCHECKED_HASH = (1).to_bytes(4, "little")
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_ZIPPED_MB, MAX_UNZIPPED_MB = 50, 250
+# How a compiled module names its processor. https://refspecs.linuxfoundation.org/elf/elf.pdf
+ELF_MACHINE = slice(18, 20)
+AARCH64 = (183).to_bytes(2, "little")
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +47,7 @@ def bare_bundles(bundles: Path) -> dict[str, Path]:
     """The bundles of other families for this machine, without bytecode, which takes long."""
     return {
         family: Bundle(family, LOCAL.bundle, interpreter=None).build(bundles)
-        for family in ("callbacks", "orders", "approvals", "onboarding")
+        for family in ("callbacks", "orders", "approvals", "onboarding", "pipelines")
     }
 
 
@@ -49,6 +55,12 @@ def bare_bundles(bundles: Path) -> dict[str, Path]:
 def lambda_alerts(bundles: Path) -> Path:
     """The bundle of `functions/alerts` for Lambda."""
     return Bundle("alerts", DEV.bundle, find_interpreter(DEV.bundle.python)).build(bundles)
+
+
+@pytest.fixture(scope="session")
+def lambda_pipelines(bundles: Path) -> Path:
+    """The bundle of `functions/pipelines` for Lambda: the one with a compiled package."""
+    return Bundle("pipelines", DEV.bundle, find_interpreter(DEV.bundle.python)).build(bundles)
 
 
 @pytest.fixture
@@ -86,6 +98,7 @@ def test_a_bundle_holds_its_family_the_shared_code_and_no_other_family(local_job
         ("orders", {"dynamodb", "lambda", "s3"}),
         ("approvals", {"dynamodb", "lambda", "s3"}),
         ("onboarding", {"dynamodb", "lambda", "s3", "sesv2"}),
+        ("pipelines", {"dynamodb", "lambda", "s3", "secretsmanager", "ssm"}),
     ],
 )
 def test_a_bundle_carries_only_the_service_models_of_its_family(
@@ -99,7 +112,8 @@ def test_a_bundle_carries_only_the_service_models_of_its_family(
 
 
 @pytest.mark.parametrize(
-    ("family", "count"), [("callbacks", 4), ("orders", 8), ("approvals", 1), ("onboarding", 1)]
+    ("family", "count"),
+    [("callbacks", 4), ("orders", 8), ("approvals", 1), ("onboarding", 1), ("pipelines", 3)],
 )
 def test_every_function_of_a_family_runs_from_its_bundle_alone(
     bare_bundles: dict[str, Path], dev: Templates, family: str, count: int
@@ -165,7 +179,7 @@ def test_a_client_is_made_of_every_model_that_a_bundle_carries(local_jobs: Path)
     assert set(made.stdout.splitlines()) == {str(local_jobs / "boto3" / "__init__.py")}
 
 
-@pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts"])
+@pytest.mark.parametrize("built", ["local_jobs", "lambda_alerts", "lambda_pipelines"])
 def test_bytecode_is_valid_whatever_the_dates_of_the_files(
     built: str, request: pytest.FixtureRequest
 ) -> None:
@@ -173,11 +187,43 @@ def test_bytecode_is_valid_whatever_the_dates_of_the_files(
 
     bytecode = list(bundle.rglob("*.pyc"))
 
-    if built == "lambda_alerts" and find_interpreter(DEV.bundle.python) is None:
+    if built != "local_jobs" and find_interpreter(DEV.bundle.python) is None:
         assert not bytecode
         return
     assert len(bytecode) > len(list((bundle / "functions").rglob("*.py")))
     assert {path.read_bytes()[4:8] for path in bytecode} == {UNCHECKED_HASH}
+
+
+def test_the_largest_bundle_is_one_that_lambda_takes(
+    lambda_pipelines: Path, tmp_path: Path
+) -> None:
+    zipped = Path(shutil.make_archive(str(tmp_path / "bundle"), "zip", lambda_pipelines))
+
+    unzipped = sum(path.stat().st_size for path in lambda_pipelines.rglob("*") if path.is_file())
+    assert zipped.stat().st_size < MAX_ZIPPED_MB * 10**6
+    assert unzipped < MAX_UNZIPPED_MB * 10**6
+
+
+def test_what_is_compiled_in_a_bundle_for_lambda_is_for_its_processor(
+    lambda_pipelines: Path,
+) -> None:
+    compiled = list(lambda_pipelines.rglob("*.so*"))
+
+    assert compiled
+    assert {path.read_bytes()[ELF_MACHINE] for path in compiled} == {AARCH64}
+
+
+@pytest.mark.parametrize("package", ["duckdb", "fastjsonschema", "tzdata"])
+def test_only_pipelines_carry_what_only_datasets_need(
+    local_jobs: Path, bare_bundles: dict[str, Path], package: str
+) -> None:
+    carrying = {
+        family
+        for family, bundle in {"jobs": local_jobs, **bare_bundles}.items()
+        if (bundle / package).exists()
+    }
+
+    assert carrying == {"pipelines"}
 
 
 def test_a_bundle_for_this_machine_holds_bytecode_that_this_python_reads(

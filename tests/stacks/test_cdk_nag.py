@@ -24,6 +24,8 @@ ORDER_SERVICES = (
     "Orders-prod/CreateShipment",
 )
 ASKING_JOBS = ("Approvals-prod/DocumentApproval", "Onboarding-prod/UserOnboarding")
+DATA_JOBS = ("Pipelines-prod/DataPipeline", "Pipelines-prod/BatchProcessing")
+DATA_FUNCTIONS = (*DATA_JOBS, "Pipelines-prod/BatchShard")
 PUBLISHERS = (
     "Jobs-prod/Dispatcher",
     "Jobs-prod/Recorder",
@@ -34,6 +36,7 @@ PUBLISHERS = (
     "Callbacks-prod/MailFeedback",
     *ORDER_JOBS,
     *ASKING_JOBS,
+    *DATA_JOBS,
 )
 FUNCTIONS = (
     "Alerts-prod/SlackNotifier",
@@ -41,6 +44,7 @@ FUNCTIONS = (
     "Callbacks-prod/AnswerPage",
     *ORDER_SERVICES,
     "Orders-prod/ExpireReservations",
+    "Pipelines-prod/BatchShard",
 )
 DURABLE = {
     "Jobs-prod/SendEmail": "SendEmailFunctionAE964FDF",
@@ -51,6 +55,9 @@ DURABLE = {
     "Orders-prod/CreateShipment": "CreateShipmentFunction3C8B03EF",
     "Approvals-prod/DocumentApproval": "DocumentApprovalFunction9668AA63",
     "Onboarding-prod/UserOnboarding": "UserOnboardingFunction0321652D",
+    "Pipelines-prod/DataPipeline": "DataPipelineFunction7DF5D44D",
+    "Pipelines-prod/BatchProcessing": "BatchProcessingFunctionC828E972",
+    "Pipelines-prod/BatchShard": "BatchShardFunction56153D2A",
 }
 INVOKED = (
     "ValidateCustomerFunction4DB1369C",
@@ -59,6 +66,10 @@ INVOKED = (
     DURABLE["Orders-prod/CreateShipment"],
 )
 PARAMETERS = "arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/durable-jobs/prod"
+
+SECRETS = (
+    "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:durable-jobs/prod"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,11 @@ ACKNOWLEDGED = (
         for function in INVOKED
     ),
     Acknowledged(
+        f"AwsSolutions-IAM5[Resource::<{DURABLE['Pipelines-prod/BatchShard']}.Arn>:*]",
+        ("Pipelines-prod/BatchProcessing",),
+        "The same, for the shards of a batch.",
+    ),
+    Acknowledged(
         f"AwsSolutions-IAM5[Resource::{PARAMETERS}/job-types/*]",
         ("Jobs-prod/Dispatcher", "Jobs-prod/Watchdog"),
         "Job types are registered by stacks that come later.",
@@ -120,7 +136,7 @@ ACKNOWLEDGED = (
     Acknowledged(
         "AwsSolutions-IAM5[Resource::"
         "Jobs-prod:ExportsOutputFnGetAttPayloadsBucket1715615AArnE0969AA1/payloads/*]",
-        (*ORDER_JOBS, *ASKING_JOBS),
+        (*ORDER_JOBS, *ASKING_JOBS, *DATA_JOBS),
         "The same, seen from another stack.",
     ),
     *(
@@ -130,6 +146,33 @@ ACKNOWLEDGED = (
             "Producers name their documents as they like, below a folder of each fate.",
         )
         for folder in ("incoming", "final", "archive")
+    ),
+    *(
+        Acknowledged(
+            f"AwsSolutions-IAM5[Resource::<DataBucketE6B0FAA8.Arn>/{folder}/*]",
+            (
+                *DATA_FUNCTIONS,
+                "Pipelines-prod/OperatorPolicy",
+                "Pipelines-prod/ProducerPolicy",
+            ),
+            "Producers name their datasets as they like; those of a job are below its id.",
+        )
+        for folder in ("incoming", "results", "datasets")
+    ),
+    Acknowledged(
+        "AwsSolutions-IAM5[Resource::<DataBucketE6B0FAA8.Arn>/work/*]",
+        ("Pipelines-prod/DataPipeline",),
+        "The parts of a run are below the id of its job.",
+    ),
+    Acknowledged(
+        f"AwsSolutions-IAM5[Resource::{PARAMETERS}/endpoints/*]",
+        DATA_FUNCTIONS,
+        "Operators add endpoints by hand, without a deployment.",
+    ),
+    Acknowledged(
+        f"AwsSolutions-IAM5[Resource::{SECRETS}/endpoints/*]",
+        DATA_FUNCTIONS,
+        "The same, for what an endpoint asks to be called with.",
     ),
     Acknowledged(
         "AwsSolutions-APIG4",
@@ -148,7 +191,7 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "AwsSolutions-S1",
-        ("Jobs-prod/Payloads", "Approvals-prod/Documents"),
+        ("Jobs-prod/Payloads", "Approvals-prod/Documents", "Pipelines-prod/Data"),
         "Access is seen in CloudTrail's data events; a bucket of logs would need its own upkeep.",
     ),
     Acknowledged(
@@ -189,6 +232,11 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaDLQ",
+        ("Pipelines-prod/BatchShard",),
+        "Invoked by a batch that waits for the answer, never asynchronously.",
+    ),
+    Acknowledged(
+        "Serverless-LambdaDLQ",
         ("Orders-prod/ExpireReservations",),
         "Its event says nothing, its next run makes up for a lost one, and an alarm watches both.",
     ),
@@ -199,12 +247,18 @@ ACKNOWLEDGED = (
     ),
     Acknowledged(
         "Serverless-LambdaAsyncFailureDestination",
-        ("Jobs-prod/SendEmail", *ORDER_JOBS, *ASKING_JOBS),
+        ("Jobs-prod/SendEmail", *ORDER_JOBS, *ASKING_JOBS, *DATA_JOBS),
         "Durable functions support dead letters and no destinations.",
     ),
     Acknowledged(
         "Serverless-EventBusDLQ",
-        ("Jobs-prod/SendEmail", "Jobs-prod/WatchdogSchedule", *ORDER_JOBS, *ASKING_JOBS),
+        (
+            "Jobs-prod/SendEmail",
+            "Jobs-prod/WatchdogSchedule",
+            *ORDER_JOBS,
+            *ASKING_JOBS,
+            *DATA_JOBS,
+        ),
         "An alarm watches failed deliveries, and the watchdog's next run makes up for a lost one.",
     ),
     Acknowledged(

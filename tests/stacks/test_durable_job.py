@@ -25,7 +25,8 @@ JOB = "send-email"
 DURABLE = [JOB, "process-payment"]
 ORDERS = ["order-transaction", "order-processing", "order-orchestration"]
 ASKING = ["document-approval", "user-onboarding"]
-JOB_TYPES = [JOB, *ORDERS, *ASKING]
+DATA = ["data-pipeline", "batch-processing"]
+JOB_TYPES = [JOB, *ORDERS, *ASKING, *DATA]
 
 
 def job_function(templates: Templates) -> dict[str, Any]:
@@ -67,6 +68,8 @@ def test_an_execution_lasts_as_long_as_its_delay_and_its_run(dev: Templates) -> 
         "order-transaction",
         "process-payment",
         "check-inventory",
+        "data-pipeline",
+        "batch-shard",
     ],
 )
 def test_a_function_runs_on_arm_with_json_logs_and_traces(dev: Templates, function: str) -> None:
@@ -211,6 +214,8 @@ def test_the_dispatcher_finds_the_alias_and_the_limits_by_name(dev: Templates) -
     assert json.loads(parameters["/durable-jobs/dev/job-limits/send-email"]) == {
         "max_delay_seconds": 900,
         "run_timeout_seconds": 3600,
+        # `jobctl plan` works out with it what a batch costs.
+        "memory_mib": 1024,
     }
 
 

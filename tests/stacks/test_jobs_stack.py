@@ -111,7 +111,7 @@ def test_everything_that_invokes_is_wired_to_an_alias(dev: Templates) -> None:
     ]
 
     mappings, schedules = ("jobs", "questions", "answers", "queue"), ("watchdog", "expiry")
-    job_types, from_outside = 6, ("mail feedback", "answer page")
+    job_types, from_outside = 8, ("mail feedback", "answer page")
     assert len(invoked) == len(mappings) + len(schedules) + job_types + len(from_outside)
     assert {str(target.get("Ref")) for target in invoked if "Ref" in target} <= aliases
     assert all("Ref" in target or _is_alias_arn(target, aliases) for target in invoked)

@@ -99,13 +99,17 @@ def test_every_section_on_an_alarm_is_linked_from_one(dev: Templates) -> None:
         "OrderOrchestrationFunction",
         "DocumentApprovalFunction",
         "UserOnboardingFunction",
+        "DataPipelineFunction",
+        "BatchProcessingFunction",
     ],
 )
 def test_a_job_type_is_watched_in_every_way_it_can_go_wrong(dev: Templates, function: str) -> None:
     assert watched(dev, function) == JOB_METRICS
 
 
-@pytest.mark.parametrize("function", ["ProcessPaymentFunction", "CreateShipmentFunction"])
+@pytest.mark.parametrize(
+    "function", ["ProcessPaymentFunction", "CreateShipmentFunction", "BatchShardFunction"]
+)
 def test_a_durable_service_is_watched_for_crashes_and_limits_and_not_for_its_noes(
     dev: Templates, function: str
 ) -> None:
@@ -212,6 +216,7 @@ def test_durable_metrics_are_read_under_the_function_s_name_alone(dev: Templates
         ),
         ("QuestionsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
         ("AccountsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+        ("DatasetsTable", {"ReadThrottleEvents", "WriteThrottleEvents"}),
         ("EndedBadly", {"FailedInvocations"}),
     ],
 )

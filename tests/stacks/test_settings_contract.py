@@ -30,6 +30,9 @@ FUNCTIONS = [
     "mail-feedback",
     "document-approval",
     "user-onboarding",
+    "data-pipeline",
+    "batch-processing",
+    "batch-shard",
 ]
 
 # Prints which variables the settings of each handler read; in a process of its own each,

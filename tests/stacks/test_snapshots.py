@@ -10,7 +10,7 @@ from tests.stacks.synthesis import Templates, without_code
 
 @pytest.mark.parametrize(
     "stack",
-    ["alerts", "jobs", "callbacks", "orders", "approvals", "onboarding", "monitoring"],
+    ["alerts", "jobs", "callbacks", "orders", "approvals", "onboarding", "pipelines", "monitoring"],
 )
 def test_the_template_is_as_it_was_agreed(
     dev: Templates, stack: str, snapshot: SnapshotAssertion

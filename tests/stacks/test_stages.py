@@ -4,7 +4,15 @@ import dataclasses
 
 import pytest
 
-from stacks.stages import DEV, PROD, STAGES, CustomerKey, UnknownStageError, stage_named
+from stacks.stages import (
+    DEV,
+    PROD,
+    STAGES,
+    CustomerKey,
+    StageError,
+    UnknownStageError,
+    stage_named,
+)
 from tests.stacks.synthesis import (
     Templates,
     actions_of,
@@ -25,6 +33,29 @@ def encrypted() -> Templates:
 def test_an_unknown_stage_is_refused_with_the_names_of_those_there_are() -> None:
     with pytest.raises(UnknownStageError, match="no stage 'staging'; there are dev, prod, local"):
         stage_named("staging")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("off_peak_hour", 24, "off_peak_hour must be 0 to 23"),
+        ("off_peak_hour", -1, "off_peak_hour must be 0 to 23"),
+        ("time_zone", "Europe/Berln", "time_zone 'Europe/Berln' is no name of the IANA database"),
+        ("time_zone", "", "time_zone '' is no name"),
+        ("time_zone", "Europe", "time_zone 'Europe' is no name"),
+        ("time_zone", "../../etc/passwd", "is no name"),
+        ("batch_max_workers", 0, "batch_max_workers must be at least 1"),
+    ],
+)
+def test_a_field_that_a_function_could_not_use_is_refused_when_the_stage_is_written(
+    field: str, value: object, message: str
+) -> None:
+    with pytest.raises(StageError, match=f"stage 'dev': .*{message}"):
+        dataclasses.replace(DEV, **{field: value})
+
+
+def test_any_time_zone_with_daylight_saving_may_be_a_stage_s() -> None:
+    assert dataclasses.replace(DEV, time_zone="Europe/Berlin").time_zone == "Europe/Berlin"
 
 
 def test_each_stage_has_a_secret_of_its_own() -> None:
@@ -72,7 +103,7 @@ def test_a_stage_with_a_key_of_its_own_encrypts_every_record_with_it(
         if stack is not encrypted.alerts
         for table in stack.of_type("AWS::DynamoDB::GlobalTable").values()
     ]
-    assert len(tables) == 7
+    assert len(tables) == 8
     for table in tables:
         assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
         assert table["Replicas"][0]["SSESpecification"] == {"KMSMasterKeyId": KEY_ARN}
@@ -85,6 +116,7 @@ def test_whoever_may_use_an_encrypted_table_may_use_its_key(encrypted: Templates
         "expire-reservations",
         "answer-page",
         "user-onboarding",
+        "batch-shard",
     ):
         assert any(
             resources_of(statement) == [KEY_ARN] and "kms:Decrypt" in actions_of(statement)
