@@ -89,6 +89,7 @@ class PipelinesStack(Stack):
         )
         self._let_read_sources(job.role)
         self.data.grant(job.role, "s3:GetObject", "s3:PutObject", on=(WORK, RESULTS, DATASETS))
+        self._let_join_results(job.role)
         # What was loaded is read again, to be compared with what should have been.
         self.datasets.grant(job.role, "dynamodb:BatchWriteItem", "dynamodb:BatchGetItem")
         return job
@@ -125,6 +126,7 @@ class PipelinesStack(Stack):
             },
         )
         self._let_process(job.role)
+        self._let_join_results(job.role)
         # The function's ARN and all its qualifiers, as AWS asks for chained invokes.
         # https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
         self.batch_shard.function.grant_invoke(job.role)
@@ -137,6 +139,10 @@ class PipelinesStack(Stack):
         self.data.grant(role, "s3:GetObject", on=(DATASETS,))
         self.data.grant(role, "s3:GetObject", "s3:PutObject", on=(RESULTS,))
         self.datasets.grant(role, "dynamodb:BatchWriteItem", "dynamodb:Query")
+
+    def _let_join_results(self, role: iam.IRole) -> None:
+        """Take back the upload of a long file that came to nothing, which costs until then."""
+        self.data.grant(role, "s3:AbortMultipartUpload", on=(RESULTS,))
 
     def _let_read_other_buckets(self, grantee: iam.IGrantable) -> None:
         for bucket in self._other_buckets:

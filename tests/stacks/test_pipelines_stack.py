@@ -59,9 +59,12 @@ INVOKE_SHARDS = {
 }
 NOTE_PROGRESS = {("dynamodb:UpdateItem", "Jobs:JobTable")}
 
+# The rejects or the failed records of all parts are one file.
+JOIN_RESULTS = objects("AbortMultipartUpload", "results")
+
 ALLOWED = {
-    "data-pipeline": EVERY_JOB | MOVE_DATASETS,
-    "batch-processing": EVERY_JOB | PROCESS_RECORDS | INVOKE_SHARDS,
+    "data-pipeline": EVERY_JOB | MOVE_DATASETS | JOIN_RESULTS,
+    "batch-processing": EVERY_JOB | PROCESS_RECORDS | JOIN_RESULTS | INVOKE_SHARDS,
     "batch-shard": EVERY_DURABLE_FUNCTION | PROCESS_RECORDS | NOTE_PROGRESS,
 }
 
