@@ -5,9 +5,9 @@ Messages name the field and the rule, never the value: keys and names are the su
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Self
 
+from functions.pipelines.record_format import RecordFormat, UnknownFormatError, encoding_of
 from functions.shared.errors import MalformedPayloadError, PermanentError
 from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
 
@@ -44,24 +44,13 @@ class DatasetNotSplittableError(PermanentError):
     """It can only be read from its beginning, so it cannot be shared out among workers."""
 
 
-class Format(StrEnum):
-    """How records are written, one a line."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-
-
-_FORMATS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".csv": Format.CSV}
-_WHOLE = (".gz", ".parquet", ".zip", ".bz2", ".xz", ".zst")
-
-
 @dataclass(frozen=True, slots=True)
 class ObjectDataset:
     """An object with one record a line; without a *bucket* it is in the data bucket."""
 
     key: str
     bucket: str | None = None
-    format: Format = Format.JSONL
+    format: RecordFormat = RecordFormat.JSONL
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,29 +177,27 @@ def _bytes(value: str, where: str) -> int:
         raise MalformedPayloadError(f"{where} must be text that UTF-8 can write") from None
 
 
-def _format(value: Any, key: str) -> Format:
-    if key.endswith(_WHOLE):
+def _format(value: Any, key: str) -> RecordFormat:
+    if value is not None and value not in list(RecordFormat):
+        raise MalformedPayloadError("dataset.format must be jsonl or csv")
+    try:
+        encoding = encoding_of(key, value)
+    except UnknownFormatError:
+        raise MalformedPayloadError(
+            "dataset must end with .jsonl, .ndjson or .csv, or say its format"
+        ) from None
+    if encoding.is_gzipped or encoding.format is RecordFormat.PARQUET:
         raise DatasetNotSplittableError(
             "dataset is compressed or Parquet, which one worker must read from its beginning: "
             "a data-pipeline job takes it, and writes parts that a batch can share out"
         )
-    if value is None:
-        found = next((kind for end, kind in _FORMATS.items() if key.endswith(end)), None)
-        if found is None:
-            raise MalformedPayloadError(
-                f"dataset must end with one of {', '.join(_FORMATS)}, or say its format"
-            )
-        return found
-    try:
-        return Format(value)
-    except ValueError:
-        raise MalformedPayloadError(f"dataset.format must be {' or '.join(Format)}") from None
+    return encoding.format
 
 
 def _as_jsonl(dataset: ObjectDataset | TableDataset) -> ObjectDataset | None:
     if isinstance(dataset, TableDataset):
         return None
-    return ObjectDataset(dataset.key, dataset.bucket, Format.JSONL)
+    return ObjectDataset(dataset.key, dataset.bucket, RecordFormat.JSONL)
 
 
 def _name(value: Any, where: str) -> str:

@@ -10,29 +10,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from functions.pipelines.digest import KeyDigest
+
 # Of failures with a code of their own; a destination that answers with ever new ones must not
 # fill the checkpoint.
 MAX_CODES = 12
 MAX_CODE_LENGTH = 40
 OTHER = "other"
-# A digest is a sum of 128-bit hashes.
-DIGEST_BITS = 128
-_MODULUS = 1 << DIGEST_BITS
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSummary:
     """Counts of one chunk or of many.
 
-    *digest* tells what came out: the sum of the hashes of all processed lines. *work_millis* is
-    how long workers were at it, *peak_memory_mib* the most that any of them ever held.
+    *processed* tells which records came through, *failures* how many did not, by code.
+    *work_millis* is how long workers were at it, *peak_memory_mib* the most that one of them held.
     """
 
-    succeeded: int = 0
+    processed: KeyDigest = field(default_factory=KeyDigest)
     failures: Mapping[str, int] = field(default_factory=dict)
-    digest: int = 0
     work_millis: int = 0
     peak_memory_mib: int = 0
+
+    @property
+    def succeeded(self) -> int:
+        return self.processed.count
 
     @property
     def failed(self) -> int:
@@ -42,40 +44,30 @@ class ChunkSummary:
     def records(self) -> int:
         return self.succeeded + self.failed
 
-    @property
-    def digest_text(self) -> str:
-        return f"{self.digest:032x}"
-
     @classmethod
     def sum(cls, summaries: Iterable[Self]) -> Self:
         """All of them in one; of none: an empty one."""
-        succeeded = digest = work_millis = peak_memory_mib = 0
+        processed = KeyDigest()
+        work_millis = peak_memory_mib = 0
         failures: Counter[str] = Counter()
         for summary in summaries:
-            succeeded += summary.succeeded
+            processed += summary.processed
             failures.update(summary.failures)
-            digest += summary.digest
             work_millis += summary.work_millis
             peak_memory_mib = max(peak_memory_mib, summary.peak_memory_mib)
-        return cls(succeeded, few_codes(failures), digest % _MODULUS, work_millis, peak_memory_mib)
+        return cls(processed, few_codes(failures), work_millis, peak_memory_mib)
 
     def to_text(self) -> str:
         """One line of ASCII."""
         return json.dumps(
-            [
-                self.succeeded,
-                dict(self.failures),
-                f"{self.digest:x}",
-                self.work_millis,
-                self.peak_memory_mib,
-            ],
+            [str(self.processed), dict(self.failures), self.work_millis, self.peak_memory_mib],
             separators=(",", ":"),
         )
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        succeeded, failures, digest, work_millis, peak_memory_mib = json.loads(text)
-        return cls(succeeded, failures, int(digest, 16), work_millis, peak_memory_mib)
+        processed, failures, work_millis, peak_memory_mib = json.loads(text)
+        return cls(KeyDigest.from_text(processed), failures, work_millis, peak_memory_mib)
 
 
 def few_codes(failures: Mapping[str, int]) -> dict[str, int]:

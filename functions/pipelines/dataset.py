@@ -1,0 +1,244 @@
+"""What a batch has to know of its dataset before it is cut into chunks: one look at its beginning.
+
+What is wrong with all of it shows there: that it is missing, that it cannot be read in ranges, that
+the processor takes none of its records. Whoever reads on reads the same bytes, by their ETag.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+from functions.pipelines.batch_request import (
+    BatchRequest,
+    DatasetNotSplittableError,
+    ObjectDataset,
+    TableDataset,
+)
+from functions.pipelines.csv_format import CsvFormat
+from functions.pipelines.dataset_table import BUCKETS, DatasetTable
+from functions.pipelines.failed_records import failed_record
+from functions.pipelines.lines import all_lines
+from functions.pipelines.objects import (
+    ObjectAccessError,
+    ObjectHead,
+    ObjectMissingError,
+    ObjectRef,
+    Objects,
+)
+from functions.pipelines.processor import Transform
+from functions.pipelines.record_format import RecordFormat, json_record, record_line
+from functions.pipelines.records import Line, Record, RecordRefusedError
+from functions.pipelines.transforms.transforming import transforming
+from functions.shared.errors import PermanentError
+
+SAMPLE_BYTES = 1024 * 1024
+SAMPLE_RECORDS = 1_000
+# How many kinds of refusal an error names.
+_SHOWN_KINDS = 3
+_EVERYTHING = 100
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+
+
+class DatasetNotFoundError(PermanentError):
+    """Nothing is where the payload says."""
+
+
+class DatasetAccessError(PermanentError):
+    """The stage does not let its functions read there."""
+
+
+class SchemaMismatchError(PermanentError):
+    """The dataset does not hold what the processor takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset as it was measured: an object of *size_bytes*, or the records of a table.
+
+    *record_bytes* is the mean of the first records. Of CSV *csv* has the columns.
+    """
+
+    size_bytes: int
+    record_bytes: float
+    key: str | None = None
+    bucket: str | None = None
+    etag: str | None = None
+    csv: CsvFormat | None = None
+    is_wrapped: bool = False
+    table: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.size_bytes == 0
+
+    @property
+    def fixed_chunks(self) -> int | None:
+        """A table has its partitions; None: an object is cut as wanted."""
+        return None if self.table is None else BUCKETS
+
+    @property
+    def identity(self) -> list[str | None]:
+        """Tells it from every other one, and from what it may become."""
+        return [self.bucket, self.key, self.etag, self.table, self.first, self.last]
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(self.key or "", self.bucket)
+
+    def to_event(self) -> dict[str, Any]:
+        event: dict[str, Any] = {"size_bytes": self.size_bytes, "record_bytes": self.record_bytes}
+        event["csv"] = None if self.csv is None else self.csv.to_event()
+        for name in ("key", "bucket", "etag", "table", "first", "last"):
+            event[name] = getattr(self, name)
+        told = {name: value for name, value in event.items() if value is not None}
+        return {**told, "is_wrapped": True} if self.is_wrapped else told
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        csv = event.get("csv")
+        return cls(**{**event, "csv": None if csv is None else CsvFormat.from_event(csv)})
+
+    def record(self, line: Line) -> Record:
+        """The record in *line*, unwrapped.
+
+        Raises:
+            RecordRefusedError: It holds none.
+        """
+        if self.csv is not None:
+            return self.csv.record(line)
+        record = json_record(line)
+        return failed_record(record).record if self.is_wrapped else record
+
+
+def measure(
+    objects: Objects, table: DatasetTable, request: BatchRequest, transform: Transform
+) -> Dataset:
+    """Look at the dataset.
+
+    Raises:
+        DatasetNotFoundError: Nothing is there.
+        DatasetAccessError: It may not be read.
+        DatasetNotSplittableError: It can be read from its beginning only.
+        SchemaMismatchError: The processor takes none of the first records.
+    """
+    if isinstance(request.dataset, TableDataset):
+        return _measured_table(table, request.dataset, request, transform)
+    try:
+        return _measured_object(objects, request.dataset, request, transform)
+    except ObjectMissingError:
+        raise DatasetNotFoundError("dataset: nothing is under this key in its bucket") from None
+    except ObjectAccessError:
+        raise DatasetAccessError(
+            "dataset: this stage may not read it; a bucket of others must be in its source_buckets"
+        ) from None
+
+
+def _measured_table(
+    table: DatasetTable, asked: TableDataset, request: BatchRequest, transform: Transform
+) -> Dataset:
+    records = table.estimated_records(asked.table, asked.first, asked.last)
+    rows = itertools.chain.from_iterable(
+        table.records_of(asked.table, bucket, asked.first, asked.last) for bucket in range(BUCKETS)
+    )
+    sample = [row.record for row in itertools.islice(rows, SAMPLE_RECORDS)]
+    _check((partial(_same, record) for record in sample), request, transform)
+    mean = sum(map(len, map(record_line, sample))) / len(sample) if sample else 1.0
+    return Dataset(
+        math.ceil(max(records, len(sample)) * mean) if sample else 0,
+        mean,
+        table=asked.table,
+        first=asked.first,
+        last=asked.last,
+    )
+
+
+def _measured_object(
+    objects: Objects, asked: ObjectDataset, request: BatchRequest, transform: Transform
+) -> Dataset:
+    ref = ObjectRef(asked.key, asked.bucket)
+    head = objects.head(ref)
+    beginning = _beginning(objects, head)
+    if beginning.startswith((_GZIP, _PARQUET)):
+        raise DatasetNotSplittableError(
+            "dataset is compressed or Parquet, whatever its key says: "
+            "a data-pipeline job takes it, and writes parts that a batch can share out"
+        )
+    csv = CsvFormat.of_pieces([beginning]) if asked.format is RecordFormat.CSV else None
+    if csv is not None and (lacking := csv.lacks(transform.takes.required)):
+        raise SchemaMismatchError(
+            f"dataset: its header lacks {', '.join(lacking)}, which {transform.name} needs"
+        )
+    lines = list(_sampled_lines(beginning, head.size_bytes))
+    if csv is not None:
+        lines = [line for line in lines if not csv.is_header(line)]
+    dataset = Dataset(
+        # Without a record there is nothing to cut.
+        head.size_bytes if lines or len(beginning) < head.size_bytes else 0,
+        _mean_bytes(lines, beginning),
+        key=asked.key,
+        bucket=asked.bucket,
+        etag=head.etag,
+        csv=csv,
+        is_wrapped=request.is_wrapped,
+    )
+    # What failed once may fail again, and is told record by record.
+    if not request.is_wrapped:
+        _check((partial(dataset.record, line) for line in lines), request, transform)
+    return dataset
+
+
+def _beginning(objects: Objects, head: ObjectHead) -> bytes:
+    if not head.size_bytes:
+        return b""
+    last = min(SAMPLE_BYTES, head.size_bytes) - 1
+    return b"".join(objects.read(head.ref, etag=head.etag, first=0, last=last))
+
+
+def _sampled_lines(beginning: bytes, size_bytes: int) -> Iterator[Line]:
+    lines = all_lines([beginning])
+    for line in itertools.islice(lines, SAMPLE_RECORDS):
+        # The sample's end cuts its last line, unless it is the end of everything.
+        if line.is_terminated or len(beginning) == size_bytes:
+            yield line
+
+
+def _mean_bytes(lines: list[Line], beginning: bytes) -> float:
+    if not lines:
+        return float(max(len(beginning), 1))
+    taken = sum(len(line.content) + 1 for line in lines)
+    return taken / len(lines)
+
+
+def _same(record: Record) -> Record:
+    return record
+
+
+def _check(
+    sample: Iterable[Callable[[], Record]], request: BatchRequest, transform: Transform
+) -> None:
+    """Refuse a dataset of which nothing would come through, before anything is done with it."""
+    transformed = transforming(transform)
+    codes: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for read in sample:
+        try:
+            transformed(read())
+        except RecordRefusedError as refused:
+            codes[refused.code] += 1
+            reasons.setdefault(refused.code, refused.reason)
+        else:
+            return
+    if not codes or request.tolerated_failures_percent >= _EVERYTHING:
+        return
+    told = [f"{code} ({reasons[code]})" for code, _ in codes.most_common(_SHOWN_KINDS)]
+    raise SchemaMismatchError(
+        f"dataset: {transform.name} takes none of its first {codes.total()} records: "
+        + "; ".join(told)
+    )
