@@ -22,7 +22,7 @@ _CLOCK_MEMBERS = ("advance_seconds", "mode")
 
 
 class ControlApi:
-    """Serves the clock, metrics, faults, calls, and the end of an execution's time."""
+    """Serves the clock, metrics, faults, calls, usage, and the end of an execution's time."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class ControlApi:
             web.get("/_local/faults", self._list_faults),
             web.post("/_local/faults", self._add_fault),
             web.delete("/_local/faults", self._clear_faults),
+            web.get("/_local/usage", self._tell_usage),
             web.post("/_local/executions/{function}/{name}/expire", self._expire),
         ]
 
@@ -125,6 +126,13 @@ class ControlApi:
     async def _clear_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002  # likewise
         self._faults.clear()
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _tell_usage(self, request: web.Request) -> web.Response:
+        """What an execution, by its ARN, has used of its limits; nothing where it never ran."""
+        usage = self._engine.usage(request.query.get("execution", ""))
+        return web.json_response(
+            {"operations": usage.operations, "bytes_written": usage.bytes_written}
+        )
 
     async def _expire(self, request: web.Request) -> web.Response:
         function, name = request.match_info["function"], request.match_info["name"]

@@ -137,7 +137,7 @@ class Engine(Executor):
         return self._commanded_clock.now()
 
     def usage(self, execution_arn: str) -> ExecutionUsage:
-        """What the execution has used of its limits, while it runs."""
+        """What the execution has used of its limits."""
         return self._usage.get(execution_arn, ExecutionUsage())
 
     def expire(self, execution_arn: str) -> None:
@@ -248,7 +248,6 @@ class Engine(Executor):
         for operation in execution.operations:
             if operation.callback_details is not None:
                 self._cleanup_callback_timeouts(operation.callback_details.callback_id)
-        self._usage.pop(execution_arn, None)
         # An execution that ended between two invocations would keep its thread.
         self._registry.submit(execution_arn, CallableTask(lambda: self._rest(execution_arn)))
         self._tell(execution, execution.current_status())

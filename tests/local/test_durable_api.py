@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -307,3 +308,15 @@ def _callback_id(deployed: DeployedStack, effect_id: str) -> str:
     item = eventually(lambda: deployed.effect(effect_id))
     callback: str = item["callback"]["S"]
     return callback
+
+
+def test_what_an_execution_used_of_its_limits_is_told_after_its_end(
+    deployed: DeployedStack,
+) -> None:
+    arn = deployed.start("Steps", {"steps": 5})
+    deployed.wait(arn)
+
+    usage = deployed.control("GET", f"usage?execution={quote(arn, safe='')}")
+
+    # The execution itself, and the five, each of which checkpointed a digit.
+    assert usage == {"operations": 6, "bytes_written": 5}

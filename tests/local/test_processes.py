@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local import callers
-from tests.local.deployed_stack import DeployedStack
+from tests.local.deployed_stack import DeployedStack, eventually
 
 pytestmark = pytest.mark.platform
 
@@ -26,6 +26,10 @@ def test_the_process_of_a_function_is_told_and_another_takes_its_place_when_it_d
 
 
 def _process_of_clock(deployed: DeployedStack) -> int:
-    answer = deployed.lambda_.invoke(FunctionName=deployed.outputs["Clock"], Payload=b"{}")
-    process: int = json.loads(answer["Payload"].read())["process"]
-    return process
+    def ask() -> int | None:
+        answer = deployed.lambda_.invoke(FunctionName=deployed.outputs["Clock"], Payload=b"{}")
+        # An invocation that meets a dying process is an error.
+        process: int | None = json.loads(answer["Payload"].read()).get("process")
+        return process
+
+    return eventually(ask)
