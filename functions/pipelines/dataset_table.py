@@ -126,10 +126,14 @@ class DatasetTable:
             DownstreamThrottledError: DynamoDB wants to be asked more slowly.
             TableBusyError: It gave no answer.
         """
-        found: dict[str, Record] = {}
+        return {key: row.record for key, row in self.rows(dataset, keys).items()}
+
+    def rows(self, dataset: str, keys: Iterable[str]) -> dict[str, Row]:
+        """As `read_back`, and who wrote each."""
+        found: dict[str, Row] = {}
         remaining = iter(dict.fromkeys(keys))
         while chunk := list(islice(remaining, READ_AT_ONCE)):
-            found.update((row.key, row.record) for row in self._read_batch(dataset, chunk))
+            found.update((row.key, row) for row in self._read_batch(dataset, chunk))
         return found
 
     def _write_batch(self, puts: list[Any]) -> None:
