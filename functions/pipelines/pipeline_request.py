@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 from functions.pipelines.objects import ObjectRef
+from functions.pipelines.off_peak import UnknownTimeZoneError, time_zone_named
+from functions.pipelines.record_format import RecordFormat, encoding_of
 from functions.shared.errors import MalformedPayloadError
 from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
 
@@ -41,34 +41,6 @@ _FIELDS = frozenset(
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _S3 = "s3://"
-_GZIP = ".gz"
-
-
-class Format(StrEnum):
-    """How records lie in an object."""
-
-    JSON_LINES = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-    @classmethod
-    def of(cls, key: str) -> "Format | None":
-        """What the key's name says, whether or not it is compressed besides."""
-        name = key.lower().removesuffix(_GZIP)
-        return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
-
-
-_SUFFIXES: Mapping[str, Format] = {
-    ".jsonl": Format.JSON_LINES,
-    ".ndjson": Format.JSON_LINES,
-    ".csv": Format.CSV,
-    ".parquet": Format.PARQUET,
-}
-SUFFIXES = ", ".join(_SUFFIXES)
-
-
-def is_gzipped(key: str) -> bool:
-    return key.lower().endswith(_GZIP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +49,7 @@ class ObjectSource:
 
     ref: ObjectRef
     is_prefix: bool = False
-    format: Format | None = None
+    format: RecordFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +101,7 @@ class PipelineRequest:
 
         Raises:
             MalformedPayloadError: A field is missing, unknown or not what it should be.
+            UnknownFormatError: Nothing tells how the source is written.
         """
         refuse_unknown(payload, _FIELDS, "a pipeline")
         allow_empty = payload.get("allow_empty", False)
@@ -176,13 +149,9 @@ def _source(value: Any) -> ObjectSource | EndpointSource:
     if kind == "s3" and ref.bucket is None:
         raise MalformedPayloadError(f"{where} must be s3:// with a bucket and a key")
     source = ObjectSource(ref, kind == "prefix", _format(fields.get("format")))
-    if not source.is_prefix and source.format is None and Format.of(ref.key) is None:
-        raise MalformedPayloadError(
-            f"{where} must end with one of {SUFFIXES} (and .gz), or source.format must say"
-            f" which of {', '.join(Format)} it is"
-        )
-    if not source.is_prefix and source.format is Format.PARQUET and is_gzipped(ref.key):
-        raise MalformedPayloadError(f"{where} must be a Parquet file that is not gzipped besides")
+    if not source.is_prefix:
+        # Raises where nothing tells how the object is to be read.
+        encoding_of(ref.key, source.format)
     return source
 
 
@@ -217,13 +186,15 @@ def _key(key: str, where: str) -> str:
     return key
 
 
-def _format(value: Any) -> Format | None:
+def _format(value: Any) -> RecordFormat | None:
     if value is None:
         return None
     try:
-        return Format(value)
+        return RecordFormat(value)
     except ValueError:
-        raise MalformedPayloadError(f"source.format must be one of {', '.join(Format)}") from None
+        raise MalformedPayloadError(
+            f"source.format must be one of {', '.join(RecordFormat)}"
+        ) from None
 
 
 def _path(value: Any) -> str | None:
@@ -278,8 +249,8 @@ def _off_peak(value: Any) -> OffPeak | bool | None:
 
 def _time_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        time_zone_named(name)
+    except UnknownTimeZoneError:
         raise MalformedPayloadError(
             'off_peak.time_zone must be a name of the IANA database such as "Europe/Berlin"'
         ) from None

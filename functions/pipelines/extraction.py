@@ -1,0 +1,70 @@
+"""Extraction: the source's records, staged as parts of JSON Lines.
+
+What no record is, is set aside with its reason already here, so that nothing is lost on the way.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from functions.pipelines.manifest import PartSummary, Position
+from functions.pipelines.part_ledger import Part, PartLedger
+from functions.pipelines.sources import Draft, Source
+from functions.pipelines.stage_work import StageState
+
+BEGINNING = StageState(begin=Position())
+
+
+class Extraction:
+    """The parts of a source, made one after the other while it is read once.
+
+    *identity* is what the manifest says of the source.
+    """
+
+    def __init__(self, source: Source, staged: PartLedger, identity: Any) -> None:
+        self._source = source
+        self._staged = staged
+        self._identity = identity
+        self._drafts: Iterator[Draft] | None = None
+        self._pause_seconds: float = 0
+        self._share: float | None = None
+
+    def whole(self) -> StageState | None:
+        return whole_of(self._staged)
+
+    def part(self, state: StageState) -> PartSummary | None:
+        self._pause_seconds = 0
+        if state.begin is None:
+            return None
+        if (there := self._staged.find(state.part)) is not None:
+            # Behind it the source is read from where it ended.
+            self._drafts = None
+            return there
+        if self._drafts is None:
+            self._drafts = self._source.drafts(state.begin)
+        draft = next(self._drafts, None)
+        if draft is None:
+            return None
+        self._pause_seconds, self._share = draft.pause_seconds, draft.share
+        part = Part(draft.lines, draft.rejects, following=draft.following)
+        return self._staged.add(state.part, part)
+
+    def finish(self, state: StageState) -> None:
+        if self._staged.manifest_head() is None:
+            self._staged.write_manifest(self._identity, state.part)
+
+    def pause_seconds(self) -> float:
+        return self._pause_seconds
+
+    def expected_parts(self, state: StageState) -> int | None:
+        if state.begin is None:
+            return state.part
+        return math.ceil(state.part / self._share) if self._share else None
+
+
+def whole_of(staged: PartLedger) -> StageState | None:
+    """What all parts of a ledger come to, where its manifest says that they are all there."""
+    totals = staged.manifest_head()
+    if totals is None:
+        return None
+    return StageState(totals["parts"], totals["records"], totals["rejected"])

@@ -1,0 +1,162 @@
+"""The parts of a staged dataset in the data bucket, which are their own ledger.
+
+A part lies under its number with its summary beside it, so whoever is to make it looks first:
+what is there counts, and is not made again, whether this process wrote it, or one that died before
+it could say so, or an earlier attempt.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functions.pipelines.manifest import SUMMARY, Manifest, PartSummary, Position
+from functions.pipelines.objects import ObjectHead, ObjectMissingError, ObjectRef, Objects
+from functions.pipelines.records import Record
+from functions.shared.errors import PermanentError
+
+
+class StagedPartChangedError(PermanentError):
+    """A staged part is not what its manifest says; nothing was done with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to become a part: its records and its rejects, each as a line."""
+
+    lines: Sequence[bytes]
+    rejects: Sequence[bytes] = ()
+    checksum: str = ""
+    following: Position | None = None
+
+
+class PartLedger:
+    """Parts and manifest of one stage, below a prefix of its own."""
+
+    def __init__(self, objects: Objects, prefix: str) -> None:
+        self._objects = objects
+        self.prefix = prefix
+        # What this process has seen, so that the manifest asks for the others only.
+        self._seen: dict[int, PartSummary] = {}
+
+    def part_key(self, part: int) -> str:
+        return f"{self.prefix}part-{part:05}.jsonl"
+
+    def rejects_key(self, part: int) -> str:
+        return f"{self.prefix}rejects-{part:05}.jsonl"
+
+    @property
+    def manifest_key(self) -> str:
+        return f"{self.prefix}manifest.json"
+
+    def find(self, part: int) -> PartSummary | None:
+        """The part's summary, if the part is there."""
+        metadata = self._metadata(self.part_key(part))
+        if SUMMARY not in metadata:
+            return None
+        summary = PartSummary.from_metadata(metadata)
+        self._seen[part] = summary
+        return summary
+
+    def add(self, number: int, part: Part) -> PartSummary:
+        """Write a part, the rejects first: that the part is there says that all of it is.
+
+        Whoever was quicker wins, for the source may have given something else since. S3 is asked
+        before and after; for what slips through between, the manifest has the checksum.
+        """
+        if (there := self.find(number)) is not None:
+            return there
+        body = b"".join(part.lines)
+        summary = PartSummary(
+            part=number,
+            records=len(part.lines),
+            rejected=len(part.rejects),
+            size_bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            checksum=part.checksum,
+            following=part.following,
+        )
+        if part.rejects:
+            self._objects.put(self.rejects_key(number), b"".join(part.rejects))
+        self._objects.put(self.part_key(number), body, summary.to_metadata())
+        return self.find(number) or summary
+
+    def mark(self, summary: PartSummary, body: bytes = b"") -> None:
+        """Remember that something was done with a part, which itself is elsewhere."""
+        self._objects.put(self.part_key(summary.part), body, summary.to_metadata())
+
+    def unmark(self, part: int) -> None:
+        """Let it be done again."""
+        self._objects.put(self.part_key(part), b"")
+
+    def body(self, part: int) -> bytes:
+        return b"".join(self._objects.read(ObjectRef(self.part_key(part))))
+
+    def checked_body(self, summary: PartSummary) -> bytes:
+        """The bytes of a part.
+
+        Raises:
+            StagedPartChangedError: They are not those that were written.
+        """
+        body = self.body(summary.part)
+        if hashlib.sha256(body).hexdigest() != summary.sha256:
+            raise StagedPartChangedError(
+                f"part {summary.part} of the staged dataset is not what was written:"
+                " submit the job anew"
+            )
+        return body
+
+    def rejects(self, manifest: Manifest) -> Iterator[tuple[int, Iterable[bytes]]]:
+        """The rejects of each part that has some, as they are."""
+        for part in manifest.parts:
+            if part.rejected:
+                yield part.part, self._objects.read(ObjectRef(self.rejects_key(part.part)))
+
+    def manifest_head(self) -> Mapping[str, Any] | None:
+        """The totals of the stage, if all of it is there."""
+        metadata = self._metadata(self.manifest_key)
+        return json.loads(metadata[SUMMARY]) if SUMMARY in metadata else None
+
+    def manifest(self) -> Manifest:
+        return Manifest.from_json(
+            b"".join(self._objects.read(ObjectRef(self.manifest_key))),
+        )
+
+    def write_manifest(self, source: Any, parts: int) -> Manifest:
+        """Say what the whole is; written last, for it says that all parts are there."""
+        summaries = [self._seen.get(part) or self._there(part) for part in range(parts)]
+        manifest = Manifest.of(source, summaries)
+        totals = {
+            "parts": parts,
+            "records": manifest.records,
+            "rejected": manifest.rejected,
+        }
+        self._objects.put(self.manifest_key, manifest.to_json(), {SUMMARY: json.dumps(totals)})
+        return manifest
+
+    def _there(self, part: int) -> PartSummary:
+        summary = self.find(part)
+        if summary is None:
+            raise StagedPartChangedError(
+                f"part {part} of the staged dataset is gone: submit the job anew"
+            )
+        return summary
+
+    def _metadata(self, key: str) -> Mapping[str, str]:
+        head = head_of(self._objects, ObjectRef(key))
+        return {} if head is None else head.metadata
+
+
+def head_of(objects: Objects, ref: ObjectRef) -> ObjectHead | None:
+    try:
+        return objects.head(ref)
+    except ObjectMissingError:
+        return None
+
+
+def records_in(body: bytes) -> Iterator[Record]:
+    """The records of a part, which are lines of our own."""
+    for line in body.split(b"\n"):
+        if line:
+            yield json.loads(line)

@@ -1,0 +1,155 @@
+"""Transformation: each staged part through a pure function, checked on its way in and out.
+
+What goes in comes out or is rejected with its reason: that is counted for each part. All rejects of
+a job, those of its extraction too, end in one file for people.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
+from typing import Any
+
+from functions.pipelines.manifest import Manifest, PartSummary
+from functions.pipelines.objects import Objects
+from functions.pipelines.part_ledger import Part, PartLedger, records_in
+from functions.pipelines.processor import Transform
+from functions.pipelines.record_checksum import RecordChecksum
+from functions.pipelines.record_format import record_line
+from functions.pipelines.records import Record, RecordRefusedError, Refusal
+from functions.pipelines.sources import reject_line
+from functions.pipelines.stage_work import StageState
+from functions.pipelines.transforms.transforming import transforming
+from functions.shared.errors import PermanentError
+
+
+class SchemaMismatchError(PermanentError):
+    """The source's records are not what the transform takes: not one of the first part is."""
+
+
+class RecordsLostError(PermanentError):
+    """Of what went into a part, something came out neither as a record nor as a reject."""
+
+
+# Raises RecordRefusedError where the destination cannot keep a record under its key.
+Fits = Callable[[str, Record], None]
+
+
+class Transformation:
+    """The transformed parts of a staged dataset, and the file of all that was rejected."""
+
+    def __init__(
+        self,
+        transform: Transform,
+        extracted: PartLedger,
+        transformed: PartLedger,
+        *,
+        objects: Objects,
+        rejects_key: str,
+        fits: Fits,
+    ) -> None:
+        self._transform = transform
+        self._extracted = extracted
+        self._transformed = transformed
+        self._objects = objects
+        self._rejects_key = rejects_key
+        self._fits = fits
+        self._source = extracted.manifest()
+
+    def whole(self) -> StageState | None:
+        totals = self._transformed.manifest_head()
+        if totals is None:
+            return None
+        return StageState(totals["parts"], totals["records"], totals["rejected"])
+
+    def part(self, state: StageState) -> PartSummary | None:
+        if state.part >= len(self._source.parts):
+            return None
+        if (there := self._transformed.find(state.part)) is not None:
+            return there
+        staged = self._source.parts[state.part]
+        part, reasons = self._transformed_part(staged)
+        if state.part == 0 and not part.lines and staged.records + staged.rejected:
+            self._refuse_source(staged, part, reasons)
+        return self._transformed.add(state.part, part)
+
+    def finish(self, state: StageState) -> None:
+        if self._transformed.manifest_head() is None:
+            about = {"transform": self._transform.name, "version": self._transform.version}
+            self._transformed.write_manifest(about, state.part)
+        if self._source.rejected or state.rejected:
+            self._objects.put_joined(self._rejects_key, self._all_rejects())
+
+    def pause_seconds(self) -> float:
+        return 0
+
+    def expected_parts(self, state: StageState) -> int:  # noqa: ARG002  # the port's
+        return len(self._source.parts)
+
+    def _transformed_part(self, staged: PartSummary) -> tuple[Part, Counter[str]]:
+        """The part, and why how many of its records were rejected."""
+        apply = transforming(self._transform)
+        checksum = RecordChecksum()
+        lines: list[bytes] = []
+        rejects: list[bytes] = []
+        reasons: Counter[str] = Counter()
+        keys: set[str] = set()
+        body = self._extracted.checked_body(staged)
+        for number, record in enumerate(records_in(body), start=1):
+            try:
+                given = apply(record)
+                line = record_line(given)
+                key = key_of(given, self._transform.key)
+                self._refuse_known(key, keys)
+                self._fits(key, given)
+            except RecordRefusedError as refused:
+                reasons[str(refused)] += 1
+                where = {"part": staged.part, "line": number}
+                rejects.append(reject_line(refused, "transform", record, **where))
+                continue
+            keys.add(key)
+            lines.append(line)
+            checksum.add(key, given)
+        if len(lines) + len(rejects) != staged.records:
+            raise RecordsLostError(
+                f"part {staged.part} has {staged.records} records, and {len(lines)} came out"
+                f" with {len(rejects)} rejects"
+            )
+        return Part(lines, rejects, checksum=checksum.hexdigest), reasons
+
+    def _refuse_known(self, key: str, keys: Set[str]) -> None:
+        if key and key in keys:
+            raise RecordRefusedError(
+                Refusal.DUPLICATE_KEY,
+                f"an earlier record of the part has the same {self._transform.key}",
+            )
+
+    def _refuse_source(self, staged: PartSummary, part: Part, reasons: Counter[str]) -> None:
+        """Give up early, with the rejects at hand for whoever looks into it."""
+        first = Manifest(None, (staged,))
+        unread = b"".join(piece for _, each in self._extracted.rejects(first) for piece in each)
+        self._objects.put_joined(self._rejects_key, [unread, *part.rejects])
+        for line in unread.splitlines():
+            reject = json.loads(line)
+            reasons[f"{reject['error']}: {reject['reason']}"] += 1
+        [(reason, number)] = reasons.most_common(1)
+        refused = staged.records + staged.rejected
+        raise SchemaMismatchError(
+            f"none of the first {refused} records fits {self._transform.name}; {number} times:"
+            f" {reason}. They are in {self._rejects_key}"
+        )
+
+    def _all_rejects(self) -> Iterator[bytes]:
+        """Those of each part together, in the order of parts."""
+        made: dict[int, Any] = {}
+        if self._transformed.manifest_head() is not None:
+            made = dict(self._transformed.rejects(self._transformed.manifest()))
+        found = dict(self._extracted.rejects(self._source))
+        for part in sorted({*found, *made}):
+            yield from found.get(part, ())
+            yield from made.get(part, ())
+
+
+def key_of(record: Record, field: str) -> str:
+    """What tells the record from all others; nothing where it has no text in *field*."""
+    key = record.get(field)
+    return key if isinstance(key, str) else ""
