@@ -1,4 +1,4 @@
-"""What `python -m local` can do: up, deploy, run and clock; Ctrl-C ends each of them in order."""
+"""What `python -m local` can do: up, deploy, run, clock and products; Ctrl-C ends each in order."""
 
 import argparse
 import asyncio
@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 
 from local import showcase
 from local.clock_command import ClockCommandError, command_clock, duration
+from local.datasets import FORMATS, Datasets
 from local.deployment import Deployment, DeploymentError
 from local.ministack import MiniStackError
 from local.platform import Platform, PlatformSettings
 from local.platform_file import DEFAULT_STATE, NoPlatformError, RunningPlatform
+from local.products import Products
 from local.shop import Shop
 from local.state_directory import StateInUseError
 
@@ -33,6 +35,10 @@ ANY_ORDER = (
     '{"customer_id": "ann", "currency": "EUR",'
     ' "items": [{"sku": "tea", "quantity": 2, "unit_price": 450}]}'
 )
+ANY_BATCH = (
+    '{"dataset": "incoming/all.jsonl", "processor": "normalize-products",'
+    ' "tolerated_failures_percent": 1}'
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "deploy": lambda: _deploy(RunningPlatform.read(state), state),
         "run": lambda: _run(state),
         "clock": lambda: _clock(RunningPlatform.read(state), chosen.advance, chosen.mode),
+        "products": lambda: _products(
+            RunningPlatform.read(state), Products(chosen.count, chosen.refused_every), chosen.name
+        ),
     }
     try:
         return asyncio.run(_until_told_to_stop(work[chosen.command]()))
@@ -79,6 +88,26 @@ def _parser() -> argparse.ArgumentParser:
     clock.add_argument(
         "--advance", type=_duration, metavar="DURATION", help="let it pass: 90s, 30m, 12h, 1d12h"
     )
+    products = commands.add_parser(
+        "products",
+        help="put a dataset of products into the data bucket of the platform that runs",
+        description="Put a dataset of products where batches and pipelines find it; the same"
+        " numbers make the same dataset.",
+    )
+    products.add_argument("count", type=int, metavar="COUNT", help="how many")
+    products.add_argument(
+        "name",
+        type=_dataset_name,
+        metavar="NAME",
+        help=f"of the dataset; it ends with .{', .'.join(FORMATS)}",
+    )
+    products.add_argument(
+        "--refused-every",
+        type=int,
+        default=100,
+        metavar="N",
+        help="every Nth cannot be processed; 0: none (default: 100)",
+    )
     modes = clock.add_mutually_exclusive_group()
     modes.add_argument(
         "--hold",
@@ -98,6 +127,12 @@ def _duration(text: str) -> timedelta:
         return duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _dataset_name(text: str) -> str:
+    if text.partition(".")[2] not in FORMATS:
+        raise argparse.ArgumentTypeError(f"it must end with one of .{', .'.join(FORMATS)}")
+    return text
 
 
 def _log_to(state: Path) -> None:
@@ -145,6 +180,8 @@ async def _stay_up(platform: Platform, state: Path, *, deploy: bool) -> NoReturn
     _say(f"Slack and mails:  {running.inbox}")
     _say(f"Submit a mail:    bin/jobctl --local submit send-email --payload '{ANY_MAIL}' --wait")
     _say(f"Or an order:      bin/jobctl --local submit order-transaction --payload '{ANY_ORDER}'")
+    _say("Or a batch: make a dataset with  .venv/bin/python -m local products 100000 all.jsonl")
+    _say(f"  and submit it:  bin/jobctl --local submit batch-processing --payload '{ANY_BATCH}'")
     _say("See what it did:  bin/jobctl --local show ID")
     _say("Let time pass:    .venv/bin/python -m local clock --advance 12h")
     _say("Stop it:          Ctrl-C")
@@ -197,6 +234,13 @@ async def _deploy(running: RunningPlatform, state: Path) -> int:
 
 async def _clock(running: RunningPlatform, advance: timedelta | None, mode: str | None) -> int:
     _say(await asyncio.to_thread(command_clock, running, advance=advance, mode=mode))
+    return 0
+
+
+async def _products(running: RunningPlatform, products: Products, name: str) -> int:
+    datasets = Datasets(running.endpoint)
+    key = await asyncio.to_thread(datasets.upload_products, products, name)
+    _say(f"{key}: {products.count:,} records, {products.refused:,} of which cannot be processed")
     return 0
 
 

@@ -18,8 +18,6 @@ INCOMING = "incoming/"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 PART_BYTES = 8 * 1024 * 1024
 FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz", "parquet")
-# Of a dataset in the table: the first byte of a hash of the key names the bucket.
-BUCKETS = tuple(f"{number:02x}" for number in range(256))
 
 
 @dataclass(frozen=True)
@@ -92,18 +90,17 @@ class Datasets:
                 yield from map(json.loads, self.read(key).splitlines())
 
     def keys_in_table(self, dataset: str) -> Iterator[str]:
-        """The record keys of a dataset of the table, bucket by bucket."""
-        pages = self._dynamodb.get_paginator("query")
-        for bucket in BUCKETS:
-            for page in pages.paginate(
-                TableName=self.table,
-                KeyConditionExpression="#pk = :pk",
-                ExpressionAttributeNames={"#pk": names.ITEM_KEY, "#sk": names.ITEM_SORT_KEY},
-                ExpressionAttributeValues={":pk": {"S": f"{dataset}#{bucket}"}},
-                ProjectionExpression="#sk",
-                ConsistentRead=True,
-            ):
-                yield from (item[names.ITEM_SORT_KEY]["S"] for item in page["Items"])
+        """The record keys of a dataset of the table, in no order."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.table,
+            FilterExpression="begins_with(#pk, :dataset)",
+            ProjectionExpression="#sk",
+            ExpressionAttributeNames={"#pk": names.ITEM_KEY, "#sk": names.ITEM_SORT_KEY},
+            ExpressionAttributeValues={":dataset": {"S": f"{dataset}#"}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from (item[names.ITEM_SORT_KEY]["S"] for item in page["Items"])
 
     @property
     def bucket(self) -> str:

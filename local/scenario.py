@@ -3,8 +3,8 @@
 import json
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -14,49 +14,27 @@ from jobctl.client import JobClient
 from jobctl.connection import Connection
 from jobctl.errors import UnknownJobError
 from local import people
+from local.cases import (
+    APPROVAL,
+    APPROVALS,
+    ASKING,
+    CASES,
+    DECLINED,
+    DELAY,
+    DELIVERED,
+    LARGE_TEXT_BYTES,
+    NEWCOMERS,
+    ORDERS,
+    Case,
+)
+from local.data_jobs import DataJobs
 from local.documents import Documents
 from local.endpoint import Endpoint
-from local.shop import CURRENCY, POOR, RICH, Shop
+from local.shop import CURRENCY, Shop
 
 STAGE = "local"
-# SES's mailbox simulator takes any local part after the plus sign:
-# https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
-DELIVERED = "success+{job_id}@simulator.amazonses.com"
-# A new SES account is in the sandbox and declines addresses that nobody verified.
-DECLINED = "stranger@example.net"
-BOUNCED = "bounce+{job_id}@simulator.amazonses.com"
-LARGE_TEXT_BYTES = 300 * 1024
-DELAY = timedelta(seconds=4)
 # As often as a client of the order services asks within one try of a step.
 LOST_ANSWERS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One job of the scenario, and what must become of it.
-
-    *outcome* is what its result says of itself, *effects* what must have left the system.
-    """
-
-    job_id: str
-    what: str
-    job_type: str = "send-email"
-    status: JobStatus = JobStatus.COMPLETED
-    error: str | None = None
-    outcome: str | None = None
-    effects: tuple[str, ...] = ("1 mail",)
-    alerts: int = 0
-    customer: str = RICH
-    items: Mapping[str, int] = field(default_factory=lambda: {"tea": 2, "cup": 1})
-    # What the person who is asked answers, and says about it; None: nothing at all.
-    answer: str | None = None
-    comment: str | None = None
-    address: str = DELIVERED
-
-    @property
-    def takes_days(self) -> bool:
-        """Whether it ends only because nobody answers."""
-        return self in WAITING and self.answer is None and self.address == DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,186 +73,7 @@ class Inbox:
     mails: list[Mapping[str, Any]]
 
 
-FULFILLED = ("charged", "shipped")
-MAILS = (
-    *(Case(f"mail-{number}", "a mail to deliver") for number in (1, 2, 3)),
-    Case("twice", "submitted twice with one job id"),
-    Case("direct", "row, then Invoke (Event)"),
-    Case("direct-sync", "row, then Invoke, waiting for the result"),
-    Case("large", f"a payload of {LARGE_TEXT_BYTES // 1024} KB, kept in S3"),
-    Case("later", f"not before {DELAY.seconds} s from now"),
-    Case(
-        "declined",
-        "SES declines it",
-        status=JobStatus.FAILED,
-        error="mail_rejected",
-        effects=(),
-        alerts=1,
-    ),
-    Case(
-        "malformed",
-        "the payload is no JSON",
-        status=JobStatus.FAILED,
-        error="malformed_payload",
-        effects=(),
-        alerts=1,
-    ),
-    Case(
-        "unknown-type",
-        "nobody knows its type",
-        status=JobStatus.FAILED,
-        error="unknown_job_type",
-        effects=(),
-        alerts=1,
-    ),
-)
-ORDERS = (
-    Case(
-        "order",
-        "reserve, charge, ship",
-        job_type="order-transaction",
-        outcome="fulfilled",
-        effects=FULFILLED,
-    ),
-    Case(
-        "order-no-funds",
-        "the card is declined",
-        job_type="order-transaction",
-        status=JobStatus.FAILED,
-        error="payment_declined",
-        effects=(),
-        alerts=1,
-        customer=POOR,
-    ),
-    Case(
-        "order-sold-out",
-        "5 wanted, 1 in stock",
-        job_type="order-transaction",
-        status=JobStatus.FAILED,
-        error="out_of_stock",
-        effects=(),
-        alerts=1,
-        items={"tea": 1, "rare": 5},
-    ),
-    Case(
-        "order-unsure",
-        "the payment service times out after it charged",
-        job_type="order-transaction",
-        outcome="fulfilled",
-        effects=FULFILLED,
-    ),
-    Case(
-        "steps",
-        "validate, authorize, allocate, ship, capture",
-        job_type="order-processing",
-        outcome="fulfilled",
-        effects=FULFILLED,
-    ),
-    Case(
-        "steps-stranger",
-        "nobody knows the customer",
-        job_type="order-processing",
-        outcome="rejected",
-        effects=(),
-        customer="nobody",
-    ),
-    Case(
-        "chain",
-        "one function that calls four",
-        job_type="order-orchestration",
-        outcome="fulfilled",
-        effects=FULFILLED,
-    ),
-    Case(
-        "chain-stranger",
-        "the first of them knows no such customer",
-        job_type="order-orchestration",
-        status=JobStatus.FAILED,
-        error="invalid_customer",
-        effects=(),
-        alerts=1,
-        customer="nobody",
-    ),
-    Case(
-        "chain-no-funds",
-        "the third of them declines the card",
-        job_type="order-orchestration",
-        status=JobStatus.FAILED,
-        error="payment_declined",
-        effects=(),
-        alerts=1,
-        customer=POOR,
-    ),
-)
-APPROVAL, ONBOARDING = "document-approval", "user-onboarding"
-APPROVALS = (
-    Case(
-        "contract",
-        "the reviewer follows the link and approves",
-        job_type=APPROVAL,
-        outcome="approved",
-        effects=("2 mails", "finalized"),
-        alerts=2,
-        answer="approve",
-        comment="Fine with me.",
-    ),
-    Case(
-        "contract-no",
-        "the reviewer rejects it and says why",
-        job_type=APPROVAL,
-        outcome="rejected",
-        effects=("2 mails", "archived"),
-        alerts=2,
-        answer="reject",
-        comment="The date on page 2 is wrong.",
-    ),
-    Case(
-        "contract-changed",
-        "approved, but changed meanwhile",
-        job_type=APPROVAL,
-        status=JobStatus.FAILED,
-        error="document_changed",
-        effects=("2 mails",),
-        alerts=3,
-        answer="approve",
-    ),
-    Case(
-        "contract-late",
-        "a reminder after 12 hours, and no answer in 24",
-        job_type=APPROVAL,
-        outcome="expired",
-        effects=("3 mails", "archived"),
-        alerts=3,
-    ),
-)
-NEWCOMERS = (
-    Case(
-        "newcomer",
-        "verifies the address: profile, welcome mail",
-        job_type=ONBOARDING,
-        outcome="onboarding_complete",
-        effects=("2 mails",),
-        answer="verify",
-    ),
-    Case(
-        "newcomer-bounced",
-        "there is no such mailbox",
-        job_type=ONBOARDING,
-        outcome="mail_bounced",
-        effects=("1 mail",),
-        address=BOUNCED,
-    ),
-    Case(
-        "newcomer-silent",
-        "never verifies, in 48 hours",
-        job_type=ONBOARDING,
-        outcome="verification_timeout",
-        effects=("2 mails",),
-    ),
-)
-WAITING = (*APPROVALS, *NEWCOMERS)
-CASES = (*MAILS, *ORDERS, *WAITING)
-# Every question's reminder and end, with an hour to spare.
+# Every question's reminder and end, with an hour to spare; the quiet hour is among them.
 HOURS = (13, 13, 13, 13)
 
 
@@ -286,6 +85,7 @@ class Scenario:
         self._read_inbox = read_inbox
         self._shop = Shop(endpoint)
         self._documents = Documents(endpoint)
+        self._data_jobs = DataJobs(endpoint)
         self._answered: set[str] = set()
         self._client = JobClient.for_platform(
             Connection(
@@ -319,7 +119,7 @@ class Scenario:
     def act(self) -> None:
         """Let the people answer who have had their mail."""
         mails = self._read_inbox().mails
-        for case in WAITING:
+        for case in ASKING:
             if case.answer is None or case.job_id in self._answered:
                 continue
             for mail in mails:
@@ -338,11 +138,11 @@ class Scenario:
         return [
             Outcome(
                 case=case,
-                job=self._job(case),
-                effects=self._effects(case, inbox),
+                job=job,
+                effects=self._effects(case, job, inbox),
                 alerts=sum(_names(case, message) for message in inbox.slack),
             )
-            for case in CASES
+            for case, job in ((case, self._job(case)) for case in CASES)
         ]
 
     def _job(self, case: Case) -> Job | None:
@@ -351,8 +151,12 @@ class Scenario:
         except UnknownJobError:
             return None
 
-    def _effects(self, case: Case, inbox: Inbox) -> tuple[str, ...]:
+    def _effects(self, case: Case, job: Job | None, inbox: Inbox) -> tuple[str, ...]:
         """What left the system because of the job, in words."""
+        if case.data is not None:
+            ended = job is not None and job.status not in (JobStatus.PENDING, JobStatus.PROCESSING)
+            counts = self._data_jobs.counts(job, case.data) if job and ended else {}
+            return tuple(f"{count:,} {words}" for words, count in counts.items() if count)
         mails = sum(_is_to(case, mail) for mail in inbox.mails)
         charged = self._shop.times_charged(case.job_id)
         counted = {
@@ -370,6 +174,8 @@ class Scenario:
             payload = _order(case)
         elif case in NEWCOMERS:
             payload = _newcomer(case)
+        elif case.data is not None:
+            payload = self._data_jobs.prepare(case.job_id, case.data)
         self._client.submit(case.job_type, payload, job_id=case.job_id)
 
     def _submit_and_lose_answers(self, case: Case) -> None:

@@ -39,11 +39,11 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
             return False
     console.print()
     # What only ends because nobody answers is waited for in vain, and then not waited for.
-    outcomes = _until_settled(console, scenario, told_to_stop, takes_days=False)
-    if all(_is_settled(outcome, takes_days=False) for outcome in outcomes):
-        console.print("\nTwo days pass without an answer to the questions that are open ...\n")
+    outcomes = _until_settled(console, scenario, told_to_stop, takes_hours=False)
+    if all(_is_settled(outcome, takes_hours=False) for outcome in outcomes):
+        console.print("\nTwo days pass: nobody answers what is open, and 3 o'clock comes ...\n")
         scenario.let_days_pass()
-        outcomes = _until_settled(console, scenario, told_to_stop, takes_days=True)
+        outcomes = _until_settled(console, scenario, told_to_stop, takes_hours=True)
     if told_to_stop.is_set():
         return False
     console.print(_slack(read_inbox(inbox_url)["slack"]))
@@ -70,11 +70,11 @@ def _as_texts(inbox: dict[str, Any]) -> Inbox:
 
 
 def _until_settled(
-    console: Console, scenario: Scenario, told_to_stop: Event, *, takes_days: bool
+    console: Console, scenario: Scenario, told_to_stop: Event, *, takes_hours: bool
 ) -> list[Outcome]:
     """Poll until the outcomes are as expected and have stayed so, or the time is up.
 
-    Without *takes_days* not of the cases that end only because nobody answers.
+    Without *takes_hours* not of the cases that end only because nobody answers.
     """
     deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
     settled_since: float | None = None
@@ -87,7 +87,7 @@ def _until_settled(
             else:
                 _tell_changes(console, outcomes, told)
             scenario.act()
-            if all(_is_settled(outcome, takes_days=takes_days) for outcome in outcomes):
+            if all(_is_settled(outcome, takes_hours=takes_hours) for outcome in outcomes):
                 settled_since = settled_since or time.monotonic()
                 if time.monotonic() - settled_since > QUIET_SECONDS:
                     break
@@ -98,8 +98,8 @@ def _until_settled(
     return outcomes
 
 
-def _is_settled(outcome: Outcome, *, takes_days: bool) -> bool:
-    return outcome.is_as_expected or (outcome.case.takes_days and not takes_days)
+def _is_settled(outcome: Outcome, *, takes_hours: bool) -> bool:
+    return outcome.is_as_expected or (outcome.case.takes_hours and not takes_hours)
 
 
 def _tell_changes(console: Console, outcomes: Sequence[Outcome], told: dict[str, str]) -> None:

@@ -32,19 +32,19 @@ def test_every_kind_of_submission_ends_as_make_run_says_it_must(deployed: Deploy
     scenario = Scenario(deployed.endpoint, read_inbox)
     cases = list(scenario.submit())
 
-    def settled(*, takes_days: bool) -> bool | None:
+    def settled(*, takes_hours: bool) -> bool | None:
         scenario.act()
         return (
             all(
-                outcome.is_as_expected or (outcome.case.takes_days and not takes_days)
+                outcome.is_as_expected or (outcome.case.takes_hours and not takes_hours)
                 for outcome in scenario.outcomes()
             )
             or None
         )
 
-    eventually(lambda: settled(takes_days=False), what="the outcomes of the scenario")
+    eventually(lambda: settled(takes_hours=False), what="the outcomes of the scenario")
     scenario.let_days_pass()
-    eventually(lambda: settled(takes_days=True), what="what becomes of it after days")
+    eventually(lambda: settled(takes_hours=True), what="what becomes of it after days")
     deployed.wait_until_quiet()
     outcomes = scenario.outcomes()
     assert len(outcomes) == len(cases)

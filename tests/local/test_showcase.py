@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local.scenario import CASES, Outcome
+from local.cases import CASES
+from local.scenario import Outcome
 from local.showcase import outcome_table, plain_text
 
 SENT = Path(__file__).parents[1] / "functions" / "alerts" / "__snapshots__"
