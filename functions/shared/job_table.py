@@ -8,7 +8,7 @@ something newer.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -316,6 +316,8 @@ class JobTable:
             set_if_absent={_SHARDS: {}} if shards else None,
             condition=f"{_is_attempt(attempt)} AND {_is_owned} AND {_is_behind('progress')}",
             named=("done", "records"),
+            # Many write, every few seconds, and none of them needs the row.
+            returns="NONE",
             values={
                 ":attempt": attempt,
                 ":execution_arn": execution_arn,
@@ -348,6 +350,8 @@ class JobTable:
                 f" AND attribute_exists({_SHARDS}) AND {_is_behind(path)}"
             ),
             named=("done", "records"),
+            # Many write, every few seconds, and none of them needs the row.
+            returns="NONE",
             values={
                 ":attempt": attempt,
                 ":execution_arn": execution_arn,
@@ -461,6 +465,7 @@ class JobTable:
         remove: tuple[str, ...] = (),
         values: Mapping[str, Any] | None = None,
         named: tuple[str, ...] = (),
+        returns: Literal["ALL_NEW", "NONE"] = "ALL_NEW",
     ) -> "_Update":
         """Update the row where *condition* holds, and tell how it stands either way.
 
@@ -488,7 +493,7 @@ class JobTable:
         if "#status" in condition:
             written.add("status")
         try:
-            item = self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table_name,
                 Key={"job_id": {"S": job_id}},
                 UpdateExpression=expression,
@@ -499,13 +504,14 @@ class JobTable:
                 ExpressionAttributeValues={
                     name: _serializer.serialize(value) for name, value in bound.items()
                 },
-                ReturnValues="ALL_NEW",
+                ReturnValues=returns,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )["Attributes"]
+            )
         except self._client.exceptions.ConditionalCheckFailedException as error:
             old: Any = error.response.get("Item")
             return _Update(is_done=False, job=job_from_item(old) if old else None)
-        return _Update(is_done=True, job=job_from_item(item))
+        item = answer.get("Attributes")
+        return _Update(is_done=True, job=job_from_item(item) if item else None)
 
 
 @dataclass(frozen=True, slots=True)
