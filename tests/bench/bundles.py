@@ -1,4 +1,7 @@
-"""P4: what is shipped ÷ what a plain installation of the same requirements would ship."""
+"""P4: what is shipped ÷ what a plain installation of the same requirements would ship.
+
+Of that which can be cut: a compiled library is one file, which is shipped or not.
+"""
 
 import os
 import subprocess
@@ -20,6 +23,14 @@ MAX_ZIPPED_MB = 50
 
 def _is_bytecode(path: Path) -> bool:
     return path.suffix == ".pyc"
+
+
+def _is_library(path: Path) -> bool:
+    return path.suffix == ".so"
+
+
+def _is_neither(path: Path) -> bool:
+    return _is_bytecode(path) or _is_library(path)
 
 
 def _zipped_bytes(folder: Path, archive: Path, skip: Callable[[Path], bool]) -> int:
@@ -49,16 +60,17 @@ def bundle_figures(functions: list[BuiltFunction], scratch: Path) -> Iterator[Fi
     """The size of each family's bundle, with and without its bytecode."""
     for family, folder in sorted(bundles_of(functions).items()):
         naive = install_naively(family, scratch / f"naive-{family}")
-        naive_bytes = _zipped_bytes(naive, scratch / f"naive-{family}.zip", _is_bytecode)
+        naive_bytes = _zipped_bytes(naive, scratch / f"naive-{family}.zip", _is_neither)
         shipped = _zipped_bytes(folder, scratch / f"{family}.zip", lambda _: False)
-        sources = _zipped_bytes(folder, scratch / f"{family}-sources.zip", _is_bytecode)
+        cut = _zipped_bytes(folder, scratch / f"{family}-cut.zip", _is_library)
+        sources = _zipped_bytes(folder, scratch / f"{family}-sources.zip", _is_neither)
         has_bytecode = any(folder.rglob("*.pyc"))
         yield Figure(
             name="P4",
             what=f"{family} bundle with bytecode ÷ naive",
-            value=shipped / naive_bytes if has_bytecode else None,
+            value=cut / naive_bytes if has_bytecode else None,
             goal=MAX_RATIO_WITH_BYTECODE,
-            note=f"{shipped / 1e6:.1f} of {naive_bytes / 1e6:.1f} MB",
+            note=f"{cut / 1e6:.1f} of {naive_bytes / 1e6:.1f} MB",
         )
         yield Figure(
             name="P4",

@@ -16,6 +16,8 @@ WATCHED = {
     "aws_xray_sdk",
     "boto3",
     "botocore",
+    "duckdb",
+    "fastjsonschema",
     "jinja2",
     "pydantic",
     "pypdf",
@@ -75,6 +77,18 @@ BUDGETS = {
     "functions.orders.outcome": set(),
     "functions.orders.service_errors": set(),
     "functions.orders.allocation": set(),
+    # fastjsonschema is loaded with the first record that is checked.
+    "functions.pipelines.schema": set(),
+    "functions.pipelines.processors": set(),
+    "functions.pipelines.batch_request": set(),
+    "functions.pipelines.batch_run": set(),
+    "functions.pipelines.chunk_summary": set(),
+    "functions.pipelines.csv_format": set(),
+    "functions.pipelines.lines": set(),
+    "functions.pipelines.manifest": set(),
+    "functions.pipelines.off_peak": set(),
+    "functions.pipelines.pipeline_request": set(),
+    "functions.pipelines.record_format": set(),
 }
 
 
