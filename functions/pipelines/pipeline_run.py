@@ -38,6 +38,11 @@ class PipelineRun:
         return f"{self.work}transformed/"
 
     @property
+    def manifest(self) -> str:
+        """What is loaded: all transformed parts, their counts and checksums."""
+        return f"{self.transformed}manifest.json"
+
+    @property
     def loaded(self) -> str:
         return f"{self.work}loaded/"
 

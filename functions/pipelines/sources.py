@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
 from functions.pipelines.csv_format import CsvFormat
+from functions.pipelines.http_source import Page, Pause
 from functions.pipelines.manifest import Position
 from functions.pipelines.objects import (
     DatasetChangedError,
@@ -20,6 +21,7 @@ from functions.pipelines.objects import (
     ObjectRef,
     Objects,
 )
+from functions.pipelines.processor import DownstreamThrottledError
 from functions.pipelines.record_format import Encoding, RecordFormat, json_records, record_line
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 from functions.shared.errors import PermanentError
@@ -30,8 +32,6 @@ _BLOCK_BYTES = 256 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 # zlib's way to say: gzip, with its header and its checksum.
 _GZIP_BITS = 16 + zlib.MAX_WBITS
-# A summary is kept in an object's metadata, which holds 2 KB.
-MAX_CURSOR_LENGTH = 1_200
 
 
 class SourceChangedError(PermanentError):
@@ -44,10 +44,6 @@ class SourceAccessError(PermanentError):
 
 class SourceUnreadableError(PermanentError):
     """The source is not what its name or its format says."""
-
-
-class SourceEndlessError(PermanentError):
-    """The source's pages lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +118,16 @@ ReadParquet = Callable[[SourceObject, int], Iterator[tuple[int, Record]]]
 
 @dataclass
 class ObjectsSource:
-    """Objects in the order of their keys, read one after the other as if they were one."""
+    """Objects in the order of their keys, read one after the other as if they were one.
+
+    *pause_seconds* is what the payload wants between two parts; S3 itself asks for nothing.
+    """
 
     objects: Objects
     items: Sequence[SourceObject]
     part_records: int
     read_parquet: ReadParquet
+    pause_seconds: float = 0
     max_part_bytes: int = MAX_PART_BYTES
     _bytes_before: list[int] = field(init=False)
 
@@ -143,7 +143,7 @@ class ObjectsSource:
         for found in self._found(begin):
             if len(lines) + len(rejects) >= self.part_records or held >= self.max_part_bytes:
                 following = Position(found.item, found.offset)
-                yield Draft(lines, rejects, following, share=self._share(following))
+                yield Draft(lines, rejects, following, self.pause_seconds, self._share(following))
                 lines, rejects, held = [], [], 0
             (rejects if found.is_reject else lines).append(found.line)
             held += len(found.line)
@@ -193,37 +193,34 @@ class ObjectsSource:
         return _plain(pieces) if offset == 0 else pieces
 
 
-class Page(Protocol):
-    """One page of an API; *following* is the cursor of the next one, None on the last."""
+class Pages(Protocol):
+    """An API that gives its records page by page."""
 
-    @property
-    def items(self) -> Sequence[Any]: ...
-
-    @property
-    def following(self) -> str | None: ...
-
-    @property
-    def pause_seconds(self) -> float: ...
+    def fetch(self, cursor: str | None) -> Page | Pause: ...
 
 
 @dataclass
 class PagedSource:
-    """An API that gives its records in pages; each page is a part.
+    """An API whose pages are the parts.
 
     *pause_seconds* is what the payload wants between two pages, instead of what the API asks for.
     """
 
-    fetch: Callable[[str | None], Page]
+    pages: Pages
     pause_seconds: float | None = None
 
     def drafts(self, begin: Position) -> Iterator[Draft]:
         position: Position | None = begin
         while position is not None:
-            page = self.fetch(position.cursor)
-            following = _following(position, page.following)
+            page = self.pages.fetch(position.cursor)
+            if isinstance(page, Pause):
+                raise DownstreamThrottledError("the source asks for a pause", page.seconds)
+            following = None
+            if page.next_cursor is not None:
+                following = Position(position.item + 1, 0, page.next_cursor)
             lines, rejects = _page_lines(position.item, page.items)
             asked = page.pause_seconds if self.pause_seconds is None else self.pause_seconds
-            yield Draft(lines, rejects, following, asked if following else 0)
+            yield Draft(lines, rejects, following, (asked or 0) if following else 0)
             position = following
 
 
@@ -293,18 +290,6 @@ def _page_lines(number: int, items: Sequence[Any]) -> tuple[list[bytes], list[by
             refused = RecordRefusedError(Refusal.NOT_AN_OBJECT, "the page's item is no object")
             rejects.append(reject_line(refused, "extract", each, item=number, at=at))
     return lines, rejects
-
-
-def _following(position: Position, cursor: str | None) -> Position | None:
-    if cursor is None:
-        return None
-    if cursor == position.cursor:
-        raise SourceEndlessError("the source's page names itself as the next one")
-    if len(ascii(cursor)) > MAX_CURSOR_LENGTH:
-        raise SourceUnreadableError(
-            f"the source's cursor is longer than {MAX_CURSOR_LENGTH} characters"
-        )
-    return Position(position.item + 1, 0, cursor)
 
 
 def _original(line: Line) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 
 from functions.pipelines.manifest import MAX_PARTS, PartSummary, Position
 from functions.pipelines.progress_notes import PAUSE, JobNotOursError, Write, utc_now
+from functions.pipelines.record_checksum import RecordChecksum
 from functions.shared.aws_errors import is_transient
 from functions.shared.errors import PermanentError
 from functions.shared.job import Progress, timestamp
@@ -54,12 +55,14 @@ class Stage(Enum):
 class StageState:
     """How far a stage is: which part is next, and what is in those before it.
 
-    *begin* is where in the source the next part begins, None where nothing follows.
+    *begin* is where in the source the next part begins, None where nothing follows. *checksum* adds
+    up those of the parts, where they have some.
     """
 
     part: int = 0
     records: int = 0
     rejected: int = 0
+    checksum: str = ""
     begin: Position | None = None
     is_done: bool = False
     pause_seconds: int = 0
@@ -72,6 +75,7 @@ class StageState:
             part=summary.part + 1,
             records=self.records + summary.records,
             rejected=self.rejected + summary.rejected,
+            checksum=_sum_of(self.checksum, summary.checksum),
             begin=summary.following,
             troubles=0,
         )
@@ -91,6 +95,7 @@ class StageState:
             "part": self.part,
             "records": self.records,
             "rejected": self.rejected,
+            "checksum": self.checksum,
             "is_done": self.is_done,
             "pause_seconds": self.pause_seconds,
             "turns": self.turns,
@@ -245,3 +250,11 @@ class Turn:
                 " larger pages or shorter pauses"
             )
         return state.paused(seconds)
+
+
+def _sum_of(checksum: str, another: str) -> str:
+    if not another:
+        return checksum
+    both = RecordChecksum.of(0, checksum or "0")
+    both.join(RecordChecksum.of(0, another))
+    return both.hexdigest

@@ -6,9 +6,11 @@ a job, those of its extraction too, end in one file for people.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+from functions.pipelines.extraction import whole_of
 from functions.pipelines.manifest import Manifest, PartSummary
 from functions.pipelines.objects import Objects
 from functions.pipelines.part_ledger import Part, PartLedger, records_in
@@ -56,10 +58,7 @@ class Transformation:
         self._source = extracted.manifest()
 
     def whole(self) -> StageState | None:
-        totals = self._transformed.manifest_head()
-        if totals is None:
-            return None
-        return StageState(totals["parts"], totals["records"], totals["rejected"])
+        return whole_of(self._transformed)
 
     def part(self, state: StageState) -> PartSummary | None:
         if state.part >= len(self._source.parts):
@@ -116,7 +115,7 @@ class Transformation:
             )
         return Part(lines, rejects, checksum=checksum.hexdigest), reasons
 
-    def _refuse_known(self, key: str, keys: Set[str]) -> None:
+    def _refuse_known(self, key: str, keys: AbstractSet[str]) -> None:
         if key and key in keys:
             raise RecordRefusedError(
                 Refusal.DUPLICATE_KEY,

@@ -1,0 +1,62 @@
+"""What a pipeline's job comes to, decided from its stages' counts."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from functions.pipelines.pipeline_request import HUNDRED_PERCENT, PipelineRequest
+from functions.pipelines.pipeline_run import PipelineRun
+from functions.pipelines.stage_work import StageState
+from functions.shared.errors import PermanentError
+
+
+class TooManyRejectsError(PermanentError):
+    """More records were rejected than the payload tolerates; nothing was loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """All that was not rejected is where it should be, and was seen there."""
+
+    records: int
+    rejected: int
+    parts: int
+    manifest: str
+    rejects: str | None
+    destination: dict[str, Any]
+    checksum: str
+    outcome: str = "loaded"
+
+
+def check_rejects(
+    extracted: StageState, transformed: StageState, request: PipelineRequest, run: PipelineRun
+) -> int:
+    """How many records were rejected, where that many may be.
+
+    Raises:
+        TooManyRejectsError: It is more.
+    """
+    rejected = extracted.rejected + transformed.rejected
+    records = transformed.records + rejected
+    tolerated = request.tolerated_rejects_percent
+    if rejected * HUNDRED_PERCENT > tolerated * records:
+        raise TooManyRejectsError(
+            f"{rejected} of {records} records were rejected, and {tolerated:g} percent may be;"
+            f" nothing was loaded. They are in {run.rejects} with their reasons: mend them in the"
+            " source, or submit the job with more tolerated_rejects_percent"
+        )
+    return rejected
+
+
+def loaded(
+    verified: StageState, rejected: int, request: PipelineRequest, run: PipelineRun
+) -> Loaded:
+    """The result of a job whose destination holds what was staged."""
+    return Loaded(
+        records=verified.records,
+        rejected=rejected,
+        parts=verified.part,
+        manifest=run.manifest,
+        rejects=run.rejects if rejected else None,
+        destination=asdict(request.destination),
+        checksum=verified.checksum,
+    )
