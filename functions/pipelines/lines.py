@@ -87,8 +87,10 @@ def _lines(
                 return
             if len(content) > longest:
                 yield Line(position, _bare(content[:longest], position), is_too_long=True)
-            elif keeps_blank or (content and not content.isspace()):
-                yield Line(position, _bare(content, position), is_terminated)
+            else:
+                bare = _bare(content, position)
+                if keeps_blank or (bare and not bare.isspace()):
+                    yield Line(position, bare, is_terminated)
             position += len(content) + 1
         if position > last:
             return
