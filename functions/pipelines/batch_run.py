@@ -37,7 +37,7 @@ class BatchRun:
         execution_arn: str,
         *,
         created_at: str,
-        source: str,
+        source: Any,
         processor: str,
         version: int,
         chunk_bytes: int,

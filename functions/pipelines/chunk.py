@@ -47,7 +47,7 @@ class Worker:
     run: BatchRun
     objects: Objects
     source: ChunkSource
-    processor: Processor
+    processor: Callable[[], Processor]
     notes: ProgressNotes
     pace: Pace
     time_left: Callable[[], float]
@@ -124,7 +124,7 @@ class _Part:
     """What has come out of a chunk so far."""
 
     def __init__(self, worker: Worker, chunk_time: ChunkTime) -> None:
-        processor = worker.processor
+        processor = worker.processor()
         self._root = worker.run.root
         self._key = processor.transform.key
         self._keeps_output = processor.keeps_output

@@ -21,7 +21,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class ChunkSummary:
-    """Counts of one chunk or of many.
+    """Counts of one chunk, or of as many *chunks* as were added up.
 
     *processed* tells which records came through, *failures* how many did not, by code.
     *work_millis* is how long workers were at it, *peak_memory_mib* the most that one of them held.
@@ -31,6 +31,7 @@ class ChunkSummary:
     failures: Mapping[str, int] = field(default_factory=dict)
     work_millis: int = 0
     peak_memory_mib: int = 0
+    chunks: int = 1
 
     @property
     def succeeded(self) -> int:
@@ -48,26 +49,33 @@ class ChunkSummary:
     def sum(cls, summaries: Iterable[Self]) -> Self:
         """All of them in one; of none: an empty one."""
         processed = KeyDigest()
-        work_millis = peak_memory_mib = 0
+        work_millis = peak_memory_mib = chunks = 0
         failures: Counter[str] = Counter()
         for summary in summaries:
             processed += summary.processed
             failures.update(summary.failures)
             work_millis += summary.work_millis
             peak_memory_mib = max(peak_memory_mib, summary.peak_memory_mib)
-        return cls(processed, few_codes(failures), work_millis, peak_memory_mib)
+            chunks += summary.chunks
+        return cls(processed, few_codes(failures), work_millis, peak_memory_mib, chunks)
 
     def to_text(self) -> str:
         """One line of ASCII."""
         return json.dumps(
-            [str(self.processed), dict(self.failures), self.work_millis, self.peak_memory_mib],
+            [
+                str(self.processed),
+                dict(self.failures),
+                self.work_millis,
+                self.peak_memory_mib,
+                self.chunks,
+            ],
             separators=(",", ":"),
         )
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        processed, failures, work_millis, peak_memory_mib = json.loads(text)
-        return cls(KeyDigest.from_text(processed), failures, work_millis, peak_memory_mib)
+        processed, *counts = json.loads(text)
+        return cls(KeyDigest.from_text(processed), *counts)
 
 
 def few_codes(failures: Mapping[str, int]) -> dict[str, int]:

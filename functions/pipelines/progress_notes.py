@@ -34,7 +34,7 @@ def utc_now() -> datetime:
 class ProgressNotes:
     """The chunks of one execution, and its threads that work on them.
 
-    *began_at* is when the execution began, for the estimate of its end.
+    *began_at* is when the execution began, for the estimate of its end; None: with the first note.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ProgressNotes:
         write: Write,
         total: int,
         *,
-        began_at: datetime,
+        began_at: datetime | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._write = write
@@ -86,6 +86,7 @@ class ProgressNotes:
         if self._told_at is not None and now - self._told_at < PAUSE and not is_last:
             return
         self._told_at = now
+        self._began_at = self._began_at or now
         done = len(self._records)
         records = sum(self._records.values())
         progress = Progress(
@@ -105,4 +106,5 @@ class ProgressNotes:
         share = min(done / self._total, 1.0) if self._total else 1.0
         if share < LEAST_SHARE:
             return None
-        return timestamp(now + (now - self._began_at) * ((1 - share) / share))
+        passed = now - (self._began_at or now)
+        return timestamp(now + passed * ((1 - share) / share))

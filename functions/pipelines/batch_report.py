@@ -1,0 +1,194 @@
+"""How a batch ended: its failed records in one file, and a report of all counts.
+
+The parts in S3 are counted again before anything is said: a part that is missing, or that another
+attempt wrote meanwhile, shows here and not in somebody's books.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from functions.pipelines.batch_work import BatchWork
+from functions.pipelines.chunk import CountsDifferError
+from functions.pipelines.chunk_summary import ChunkSummary
+from functions.pipelines.execution_usage import ExecutionUsage
+from functions.pipelines.objects import ObjectRef, Objects
+from functions.shared.job import canonical_json
+from functions.shared.prices import Usage, cost, off_by
+
+# In the row; the report has them all.
+MAX_SHOWN_SHARDS = 20
+# Parts that are read at the same time, and held.
+_AT_ONCE = 8
+# HEAD of the part, GET of the range, and of what is past its end.
+_GETS_OF_CHUNK = 3
+_MIB_OF_GB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAnswer:
+    """What one shard says of itself in the end."""
+
+    summary: ChunkSummary
+    usage: ExecutionUsage
+
+    def to_event(self) -> dict[str, Any]:
+        return {
+            "summary": self.summary.to_text(),
+            "operations": self.usage.operations,
+            "checkpoint_bytes": self.usage.checkpoint_bytes,
+        }
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "ShardAnswer":
+        usage = ExecutionUsage(event["operations"], event["checkpoint_bytes"])
+        return cls(ChunkSummary.from_text(event["summary"]), usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """All that was processed; *shards* is empty where one execution did it."""
+
+    summary: ChunkSummary
+    shards: Sequence[ShardAnswer] = ()
+
+    @classmethod
+    def nothing(cls) -> "Processed":
+        """Of a dataset without records."""
+        return cls(ChunkSummary.sum([]))
+
+
+def write_report(
+    objects: Objects,
+    work: BatchWork,
+    processed: Processed,
+    usage: ExecutionUsage,
+    *,
+    began_at: datetime,
+    now: datetime,
+    memory_mib: int,
+) -> dict[str, Any]:
+    """Join the failed records, write the report, and give what of it goes into the job's row.
+
+    Raises:
+        CountsDifferError: What lies in S3 is not what the summaries say.
+    """
+    _check_parts(objects, work)
+    if processed.summary.failed:
+        _join_failed(objects, work, processed.summary.failed)
+    used = sum((shard.usage for shard in processed.shards), start=usage)
+    seconds = (now - began_at).total_seconds()
+    report = _report(work, processed, _actual(work, processed, used, seconds, memory_mib))
+    objects.put(work.run.report, canonical_json(report).encode())
+    return with_few_shards(report)
+
+
+def with_few_shards(report: dict[str, Any]) -> dict[str, Any]:
+    """As the job's row has it: of many shards it says how many there were."""
+    shards = report["shards"]
+    return {**report, "shards": shards if len(shards) <= MAX_SHOWN_SHARDS else len(shards)}
+
+
+def _check_parts(objects: Objects, work: BatchWork) -> None:
+    there = sum(1 for _ in objects.in_prefix(work.run.processed))
+    if there != work.plan.chunks:
+        raise CountsDifferError(f"of {work.plan.chunks} processed parts {there} are in the bucket")
+
+
+def _join_failed(objects: Objects, work: BatchWork, failed: int) -> None:
+    lines = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal lines
+        for piece in _parts(objects, work.run.failed):
+            lines += piece.count(b"\n")
+            yield piece
+
+    objects.put_joined(work.run.failed_records, counted())
+    if lines != failed:
+        raise CountsDifferError(f"{failed} records failed, and {lines} are in the failed parts")
+
+
+def _parts(objects: Objects, prefix: str) -> Iterator[bytes]:
+    """The parts in their order, some of them read ahead."""
+
+    def read(ref: ObjectRef) -> bytes:
+        return b"".join(objects.read(ref))
+
+    found = (head.ref for head in objects.in_prefix(prefix) if head.size_bytes)
+    with ThreadPoolExecutor(_AT_ONCE) as readers:
+        while refs := list(itertools.islice(found, _AT_ONCE)):
+            yield from readers.map(read, refs)
+
+
+def _report(work: BatchWork, processed: Processed, actual: dict[str, Any]) -> dict[str, Any]:
+    summary, run = processed.summary, work.run
+    predicted = asdict(work.plan.predicted)
+    return {
+        "outcome": _outcome(summary),
+        "records": summary.records,
+        "succeeded": summary.succeeded,
+        "failed": summary.failed,
+        "failures": dict(summary.failures),
+        "digest": str(summary.processed),
+        "processed": run.processed if summary.records else None,
+        "failed_records": run.failed_records if summary.failed else None,
+        "report": run.report,
+        "shards": [_shard(number, answer) for number, answer in enumerate(processed.shards)],
+        "predicted": predicted,
+        "actual": actual,
+        "off_by": {
+            f"{name}_percent": off_by(predicted[name], actual[name])
+            for name in ("operations", "seconds", "dollars")
+        },
+    }
+
+
+def _outcome(summary: ChunkSummary) -> str:
+    if not summary.records:
+        return "empty"
+    return "completed_with_failures" if summary.failed else "completed"
+
+
+def _shard(number: int, answer: ShardAnswer) -> dict[str, int]:
+    summary = answer.summary
+    return {
+        "shard": number,
+        "records": summary.records,
+        "succeeded": summary.succeeded,
+        "failed": summary.failed,
+    }
+
+
+def _actual(
+    work: BatchWork,
+    processed: Processed,
+    used: ExecutionUsage,
+    seconds: float,
+    memory_mib: int,
+) -> dict[str, Any]:
+    """What it came to; the dollars are those of the list for what was counted and measured."""
+    summary = processed.summary
+    # The threads of a worker share its time.
+    worker_seconds = summary.work_millis / 1000 / max(work.plan.chunks_at_once, 1)
+    dollars = cost(
+        Usage(
+            operations=used.operations,
+            checkpoint_bytes=used.checkpoint_bytes,
+            gb_seconds=worker_seconds * memory_mib / _MIB_OF_GB,
+            requests=1 + len(processed.shards),
+            s3_gets=_GETS_OF_CHUNK * summary.chunks,
+            s3_puts=summary.chunks,
+        )
+    )
+    return {
+        "operations": used.operations,
+        "seconds": round(seconds, 1),
+        "worker_seconds": round(worker_seconds, 1),
+        "dollars": round(dollars, 6),
+        "checkpoint_bytes": used.checkpoint_bytes,
+        "peak_memory_mib": summary.peak_memory_mib,
+    }

@@ -1,0 +1,44 @@
+"""The durable function `batch-shard`: a stretch of a batch's chunks, with limits of its own.
+
+It has no row: `batch-processing` invokes it and waits, and its progress is a part of that job's.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.exceptions import DurableOperationError
+
+from functions.pipelines.batch_report import ShardAnswer
+from functions.pipelines.batch_work import BatchWork
+from functions.pipelines.batch_worker import process_chunks
+from functions.pipelines.execution_usage import usage_of
+from functions.shared.errors import PermanentError
+
+# Made here and handed to the SDK, which would otherwise make it inside the first invocation.
+_lambda = boto3.client("lambda")
+
+
+def serve(event: Mapping[str, Any], context: DurableContext) -> dict[str, Any]:
+    """Process the chunks of one shard; fail as the first chunk that failed.
+
+    Who invoked it sees the class of an error and nothing of what it wraps.
+    """
+    work = BatchWork.from_event(event["work"])
+    try:
+        summary = process_chunks(work, context, shard=event["shard"])
+    except DurableOperationError as error:
+        raise _of_same_name(error) from error
+    return ShardAnswer(summary, usage_of(context)).to_event()
+
+
+def _of_same_name(error: DurableOperationError) -> PermanentError:
+    """The error that left a step, by the name that tells its code."""
+    name = (error.error_type or type(error).__name__).rpartition(".")[2]
+    kind = type(name, (PermanentError,), {"__module__": __name__})
+    same: PermanentError = kind(error.message)
+    return same
+
+
+handler = durable_execution(serve, boto3_client=_lambda)

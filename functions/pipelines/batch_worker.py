@@ -1,0 +1,147 @@
+"""The chunks of one execution, each a step: of the whole batch, or of one of its shards."""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Self
+
+from aws_durable_execution_sdk_python import BatchResult, DurableContext, StepContext
+from aws_durable_execution_sdk_python.config import CompletionConfig, MapConfig, NestingType
+
+from functions.pipelines import clients
+from functions.pipelines.batch_processors import processor_of
+from functions.pipelines.batch_run import BatchRun
+from functions.pipelines.batch_work import BatchWork
+from functions.pipelines.chunk import CountsDifferError, Worker, process_chunk
+from functions.pipelines.chunk_retries import PROCESSING
+from functions.pipelines.chunk_serdes import SummarySerDes, SumSerDes
+from functions.pipelines.chunk_source import source_of
+from functions.pipelines.chunk_summary import ChunkSummary
+from functions.pipelines.dataset_table import DatasetTable
+from functions.pipelines.objects import Objects
+from functions.pipelines.pace import Pace
+from functions.pipelines.processor import Processor
+from functions.pipelines.progress_notes import ProgressNotes, Write
+from functions.pipelines.s3_objects import S3Objects
+from functions.shared import names
+from functions.shared.dynamodb_client import client as dynamodb
+from functions.shared.job_table import JobTable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What both functions of batches read from their environment."""
+
+    data_bucket_name: str
+    dataset_table_name: str
+    endpoints_path: str
+    job_table_name: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        return cls(
+            data_bucket_name=environ[names.DATA_BUCKET_NAME],
+            dataset_table_name=environ[names.DATASET_TABLE_NAME],
+            endpoints_path=environ[names.ENDPOINTS_PATH],
+            job_table_name=environ[names.JOB_TABLE_NAME],
+        )
+
+
+settings = Settings.from_environ(os.environ)
+objects: Objects = S3Objects(clients.s3, settings.data_bucket_name)
+table = DatasetTable(dynamodb, settings.dataset_table_name)
+jobs = JobTable(dynamodb, settings.job_table_name)
+
+
+def process_chunks(
+    work: BatchWork, context: DurableContext, *, shard: int | None = None
+) -> ChunkSummary:
+    """Process all chunks of *shard*, or of the batch; the first one that fails ends it.
+
+    Raises:
+        ChildContextError: A chunk failed; its `error_type` says why.
+        CountsDifferError: The sum is not that of all chunks.
+    """
+    chunks = work.chunks_of(shard)
+    worker = _worker(work, shard, context)
+    results: BatchResult[ChunkSummary] = context.map(
+        chunks,
+        _processing(worker),
+        name="process-chunks",
+        config=MapConfig(
+            max_concurrency=work.plan.chunks_at_once,
+            # Nothing set: the first failure ends it.
+            completion_config=CompletionConfig(),
+            nesting_type=NestingType.FLAT,
+            serdes=SumSerDes(),
+            item_serdes=SummarySerDes(),
+        ),
+    )
+    results.throw_if_error()
+    summary = ChunkSummary.sum(results.get_results())
+    if summary.chunks != len(chunks):
+        raise CountsDifferError(f"of {len(chunks)} chunks {summary.chunks} were processed")
+    return summary
+
+
+def processor_named(name: str, endpoint: str | None, source: str) -> Processor:
+    """The processor, with what it calls in this stage; *source* says who writes what it writes."""
+    path = settings.endpoints_path
+    return processor_of(name, endpoint, table=table, endpoints_path=path, source=source)
+
+
+def _processing(
+    worker: Worker,
+) -> Callable[[DurableContext, int, int, Sequence[int]], ChunkSummary]:
+    def process(
+        context: DurableContext, chunk: int, _index: int, _chunks: Sequence[int]
+    ) -> ChunkSummary:
+        summary = context.step(_chunk(worker, chunk), name="process-chunk", config=PROCESSING)
+        worker.notes.remember(chunk, summary.records)
+        return summary
+
+    return process
+
+
+def _chunk(worker: Worker, chunk: int) -> Callable[[StepContext], ChunkSummary]:
+    def process(_step: StepContext) -> ChunkSummary:
+        return process_chunk(worker, chunk)
+
+    return process
+
+
+def _worker(work: BatchWork, shard: int | None, context: DurableContext) -> Worker:
+    run = work.run
+    execution = context.state.get_execution_operation()
+    return Worker(
+        run=run,
+        objects=objects,
+        source=source_of(work.dataset, objects, table, work.plan.chunk_range, run.root),
+        # Looked up when a chunk is to be processed, which most replays are not about.
+        processor=cache(partial(processor_named, work.processor, work.endpoint, run.job_id)),
+        notes=ProgressNotes(
+            _noting(run, shard),
+            len(work.chunks_of(shard)),
+            began_at=execution.start_timestamp if execution is not None else None,
+        ),
+        pace=Pace(),
+        time_left=_time_left(context),
+    )
+
+
+def _noting(run: BatchRun, shard: int | None) -> Write:
+    job = (run.job_id, run.attempt, run.execution_arn)
+    if shard is None:
+        return partial(jobs.note_progress, *job)
+    return partial(jobs.note_shard_progress, *job, shard)
+
+
+def _time_left(context: DurableContext) -> Callable[[], float]:
+    def seconds() -> float:
+        invocation = context.lambda_context
+        # Without one, as in some tests, there is no end.
+        return math.inf if invocation is None else invocation.get_remaining_time_in_millis() / 1000
+
+    return seconds

@@ -1,0 +1,50 @@
+"""When a chunk is tried again: soon, late, or never.
+
+Each repetition of a step is an operation, and an execution of 2,000 chunks has less than 1,000 to
+spare. What is worth waiting for is therefore waited for in the step first (`chunk_calls`), minutes
+long; two chunks at once that do so cannot repeat themselves more than 900 times in a day.
+"""
+
+import math
+
+from aws_durable_execution_sdk_python.config import Duration, JitterStrategy, StepConfig
+from aws_durable_execution_sdk_python.retries import (
+    RetryDecision,
+    RetryStrategyConfig,
+    create_retry_strategy,
+)
+
+from functions.pipelines.chunk_serdes import SummarySerDes
+from functions.pipelines.chunk_time import DownstreamUnavailableError, OutOfTimeError
+from functions.shared.aws_errors import is_transient
+
+# Within nine hours or so.
+TRIES = 24
+# A destination may ask for a longer pause; then somebody should look into it.
+LONGEST_PAUSE_SECONDS = 6 * 60 * 60
+
+_later = create_retry_strategy(
+    RetryStrategyConfig(
+        max_attempts=TRIES,
+        initial_delay=Duration.from_seconds(60),
+        max_delay=Duration.from_minutes(30),
+        # Workers that were sent away together come back one by one.
+        jitter_strategy=JitterStrategy.HALF,
+    )
+)
+
+
+def when_to_repeat(error: Exception, attempts_made: int) -> RetryDecision:
+    """What is put off comes in the next invocation, an outage later and later."""
+    if isinstance(error, OutOfTimeError):
+        return RetryDecision.retry(Duration.from_seconds(error.pause_seconds))
+    if not is_transient(error):
+        return RetryDecision.no_retry()
+    decision = _later(error, attempts_made)
+    if isinstance(error, DownstreamUnavailableError) and decision.should_retry:
+        asked = min(math.ceil(error.pause_seconds or 0), LONGEST_PAUSE_SECONDS)
+        return RetryDecision.retry(Duration.from_seconds(max(asked, decision.delay_seconds)))
+    return decision
+
+
+PROCESSING = StepConfig(retry_strategy=when_to_repeat, serdes=SummarySerDes())
