@@ -48,6 +48,10 @@ _SECONDS_OF_CHUNK = 1.0
 _MAX_SECONDS_OF_GROWN_CHUNK = 60.0
 # It must end within one invocation (15 min), even if the estimate is wrong by half.
 _MAX_SECONDS_OF_CHUNK = 300.0
+# What a worker reads, parses and writes at best, however few records that is.
+_BYTES_PER_SECOND = 25_000_000
+# For what a plan cannot know; so that as many workers as planned do meet the target.
+_SPARE_SHARE = 0.1
 # A slow shard keeps its worker after the others are done; with two, half as long.
 _WAVES = 2
 _MIN_CHUNKS_OF_WAVE = 16
@@ -193,6 +197,7 @@ class _Planner:
         self._wishes = wishes
         self._fixed = fixed_chunks
         self._record_bytes = max(size.record_bytes, 1.0)
+        self._rate = min(wishes.records_per_second, _BYTES_PER_SECOND / self._record_bytes)
         is_fast = MIN_RECORDS_OF_CHUNK * wishes.chunks_at_once <= self._in_time(1)
         self._at_once = wishes.chunks_at_once if is_fast else 1
         self._longest = self._in_time(self._at_once)
@@ -217,7 +222,7 @@ class _Planner:
         chunk_bytes = self._chunk_bytes()
         chunks = self._chunks(chunk_bytes)
         useful = chunks
-        if self._wishes.records_per_second >= SLOW and self._fixed is None:
+        if self._rate >= SLOW and self._fixed is None:
             useful = min(chunks, max(1, self._size.records // MIN_RECORDS_OF_SHARD))
         workers = min(self._wanted_workers(chunks), self._wishes.max_workers, MAX_SHARDS, useful)
         shards = min(workers * self._waves(chunk_bytes), MAX_SHARDS, useful)
@@ -232,13 +237,13 @@ class _Planner:
 
     def _in_time(self, at_once: int) -> float:
         """How many records a chunk may have to end within an invocation, beside others."""
-        return _MAX_SECONDS_OF_CHUNK * self._wishes.records_per_second / at_once
+        return _MAX_SECONDS_OF_CHUNK * self._rate / at_once
 
     def _chunk_bytes(self) -> int:
         """What a chunk should have, whatever it is a chunk of; 0 where it is no range."""
         if self._fixed is not None or not self._size.size_bytes:
             return 0
-        a_second = self._wishes.records_per_second * _SECONDS_OF_CHUNK
+        a_second = self._rate * _SECONDS_OF_CHUNK
         wanted = max(
             MIN_CHUNK_BYTES,
             min(self._bytes_of(a_second), MAX_CHUNK_BYTES),
@@ -273,7 +278,8 @@ class _Planner:
             )
 
     def _wanted_workers(self, chunks: int) -> int:
-        budget = self._wishes.target_seconds - 2 * _SECONDS_OF_START
+        starts = (1 + _WAVES) * _Execution(0, 0).overhead
+        budget = (1 - _SPARE_SHARE) * (self._wishes.target_seconds - starts)
         return math.ceil(self._work(self._size.records, chunks) / max(budget, 1.0))
 
     def _waves(self, chunk_bytes: int) -> int:
@@ -281,14 +287,14 @@ class _Planner:
 
         So that a dataset with a few bytes more never costs less.
         """
-        a_chunk = max(chunk_bytes, 1) / self._record_bytes / self._wishes.records_per_second
+        a_chunk = max(chunk_bytes, 1) / self._record_bytes / self._rate
         chunks_of_worker = self._wishes.target_seconds / a_chunk
         return _WAVES if chunks_of_worker >= _WAVES * _MIN_CHUNKS_OF_WAVE else 1
 
     def _work(self, records: float, chunks: int) -> float:
         """The seconds that one worker takes for them; others of its chunks run in the meantime."""
         besides = (_SECONDS_OF_CHECKPOINT + _SECONDS_OF_PART) / self._at_once
-        return records / self._wishes.records_per_second + chunks * besides
+        return records / self._rate + chunks * besides
 
     def _plan(self, chunk_bytes: int, chunks: int, *, shards: int, workers: int) -> Plan:
         return Plan(

@@ -1,21 +1,21 @@
 """What AWS takes for what a durable execution uses, in US dollars.
 
-List prices of us-east-1 without free tiers or discounts, arm64. Each names where it was read and
-when; another Region differs by a tenth or two, so a cost is an estimate and never a bill.
+List prices of us-east-1 without free tiers or discounts. Each names its page and its year; another
+Region differs by a tenth or two, so a cost is an estimate and never a bill.
 """
 
 from dataclasses import dataclass
 
-# https://aws.amazon.com/lambda/pricing/, section Durable Functions, 2026-09
+# https://aws.amazon.com/lambda/pricing/, durable functions, as three documents of 2026 quote it.
 OPERATION = 8.00 / 1_000_000
 GB_WRITTEN = 0.25
 GB_MONTH_RETAINED = 0.15
 
-# https://aws.amazon.com/lambda/pricing/, arm64, 2026-09
+# https://aws.amazon.com/lambda/pricing/, arm64, first tier, 2026
 GB_SECOND = 0.0000133334
 REQUEST = 0.20 / 1_000_000
 
-# https://aws.amazon.com/s3/pricing/, S3 Standard, 2026-09; a HEAD costs what a GET does.
+# https://aws.amazon.com/s3/pricing/, S3 Standard, 2026; a HEAD costs what a GET does.
 S3_GET = 0.0004 / 1_000
 S3_PUT = 0.005 / 1_000
 
