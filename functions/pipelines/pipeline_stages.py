@@ -24,7 +24,15 @@ from functions.pipelines.part_ledger import PartLedger
 from functions.pipelines.pipeline_request import OffPeak, PipelineRequest
 from functions.pipelines.pipeline_run import PipelineRun
 from functions.pipelines.progress_notes import utc_now
-from functions.pipelines.stage_work import PartWork, Stage, StageProgress, StageState, Turn
+from functions.pipelines.stage_work import (
+    PartWork,
+    Stage,
+    StageProgress,
+    StageState,
+    Turn,
+    parts_before,
+    parts_of_all,
+)
 from functions.pipelines.transformation import Transformation
 from functions.pipelines.transforms.registry import transform_named
 from functions.pipelines.verification import Verification
@@ -142,10 +150,9 @@ def find_off_peak(
         begins = next_off_peak(now, off_peak.hour, off_peak.time_zone)
         parts = transformed.part
         progress = Progress(
-            done=Stage.LOAD.value * parts,
-            total=len(Stage) * parts,
+            done=parts_before(Stage.LOAD, parts),
+            total=parts_of_all(parts),
             note="wait-for-off-peak",
-            records=transformed.records,
             ends_at=timestamp(begins),
         )
         job_function.jobs.note_progress(run.job_id, run.attempt, run.execution_arn, progress, now)

@@ -27,6 +27,7 @@ LONGEST_NAP_SECONDS = 5
 MAX_TURNS = 500
 # In a row, without a part between them.
 MAX_TROUBLES = 6
+nap: Callable[[float], None] = time.sleep
 _FIRST_TROUBLE_SECONDS = 2
 _NEXT_INVOCATION_SECONDS = 1
 
@@ -49,6 +50,18 @@ class Stage(Enum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+def parts_before(stage: Stage, parts: int) -> int:
+    """What is done when *stage* begins; the end of a stage, with its manifest, counts as a part.
+
+    So the row's progress goes on where one stage ends and the next one begins with no record.
+    """
+    return stage.value * (parts + 1)
+
+
+def parts_of_all(parts: int) -> int:
+    return len(Stage) * (parts + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +168,9 @@ class StageProgress:
         elif self._told_at is not None and now - self._told_at < PAUSE and not is_due:
             return
         self._told_at = now
-        before = self._stage.value * (expected or 0)
         progress = Progress(
-            done=before + state.part,
-            total=None if expected is None else len(Stage) * expected,
+            done=parts_before(self._stage, expected or 0) + state.part,
+            total=None if expected is None else parts_of_all(expected),
             note=str(self._stage),
             records=state.records,
             ends_at=self._ends_at(now, state.part, expected),
@@ -187,13 +199,11 @@ class Turn:
         *,
         seconds_left: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._state = replace(state, turns=state.turns + 1)
         self._progress = progress
         self._seconds_left = seconds_left
         self._monotonic = monotonic
-        self._sleep = sleep
         self._longest = 0.0
 
     def take(self, prepare: Callable[[], PartWork]) -> StageState:
@@ -226,7 +236,7 @@ class Turn:
             if pause > LONGEST_NAP_SECONDS:
                 return self._next_turn(self._state, pause)
             if pause > 0:
-                self._sleep(pause)
+                nap(pause)
             if self._seconds_left() < SPARE_SECONDS + 2 * self._longest:
                 return self._next_turn(self._state, _NEXT_INVOCATION_SECONDS)
         work.finish(self._state)
