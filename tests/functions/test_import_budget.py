@@ -77,6 +77,10 @@ BUDGETS = {
     "functions.orders.outcome": set(),
     "functions.orders.service_errors": set(),
     "functions.orders.allocation": set(),
+    # DuckDB is loaded with the first Parquet file.
+    "functions.pipelines.data_pipeline": AWS | {DURABLE_SDK},
+    "functions.pipelines.batch_processing": AWS | {DURABLE_SDK},
+    "functions.pipelines.batch_shard": AWS | {DURABLE_SDK},
     # fastjsonschema is loaded with the first record that is checked.
     "functions.pipelines.schema": set(),
     "functions.pipelines.processors": set(),

@@ -126,6 +126,13 @@ def test_the_workflows_are_found() -> None:
         path.stem for path in WORKFLOWS
     }
     assert {"asking", "document_approval", "document_steps"} <= {path.stem for path in WORKFLOWS}
+    assert {
+        "data_pipeline",
+        "pipeline_stages",
+        "batch_processing",
+        "batch_tree",
+        "batch_shard",
+    } <= {path.stem for path in WORKFLOWS}
 
 
 def test_functions_that_pass_a_name_on_are_found() -> None:
