@@ -14,7 +14,7 @@ from functions.pipelines.batch_report import ShardAnswer
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.batch_worker import process_chunks
 from functions.pipelines.execution_usage import usage_of
-from functions.shared.errors import PermanentError
+from functions.pipelines.same_error import same_error
 
 # Made here and handed to the SDK, which would otherwise make it inside the first invocation.
 _lambda = boto3.client("lambda")
@@ -29,16 +29,8 @@ def serve(event: Mapping[str, Any], context: DurableContext) -> dict[str, Any]:
     try:
         summary = process_chunks(work, context, shard=event["shard"])
     except DurableOperationError as error:
-        raise _of_same_name(error) from error
+        raise same_error(error) from error
     return ShardAnswer(summary, usage_of(context)).to_event()
-
-
-def _of_same_name(error: DurableOperationError) -> PermanentError:
-    """The error that left a step, by the name that tells its code."""
-    name = (error.error_type or type(error).__name__).rpartition(".")[2]
-    kind = type(name, (PermanentError,), {"__module__": __name__})
-    same: PermanentError = kind(error.message)
-    return same
 
 
 handler = durable_execution(serve, boto3_client=_lambda)

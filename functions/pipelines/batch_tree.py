@@ -15,6 +15,7 @@ from functions.pipelines.batch_report import Processed, ShardAnswer
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.chunk import CountsDifferError
 from functions.pipelines.chunk_summary import ChunkSummary
+from functions.pipelines.same_error import same_error
 
 # Before a shard is invoked again that ended without a word of its own, in seconds. What it did
 # lies in S3, so that it goes on from there.
@@ -63,8 +64,11 @@ def _processing(
                 return context.invoke(shard_arn, event, name="run-shard")
             except InvokeError as error:
                 if (error.error_type or "").startswith(_OURS):
-                    raise
+                    raise same_error(error) from None
                 context.wait(Duration.from_seconds(seconds), name="pause-before-repeat")
-        return context.invoke(shard_arn, event, name="run-shard")
+        try:
+            return context.invoke(shard_arn, event, name="run-shard")
+        except InvokeError as error:
+            raise same_error(error) from None
 
     return process

@@ -1,4 +1,4 @@
-"""What a worker is told: whose run it is, of which dataset, cut how, and what to do with records."""
+"""What a worker is told: whose run it is, of which dataset, cut how, and which processor to use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -2,12 +2,13 @@
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Self
 
-from aws_durable_execution_sdk_python import BatchResult, DurableContext, StepContext
+from aws_durable_execution_sdk_python import BatchResult, DurableContext, StepContext, StepError
 from aws_durable_execution_sdk_python.config import CompletionConfig, MapConfig, NestingType
 
 from functions.pipelines import clients
@@ -25,6 +26,7 @@ from functions.pipelines.pace import Pace
 from functions.pipelines.processor import Processor
 from functions.pipelines.progress_notes import ProgressNotes, Write
 from functions.pipelines.s3_objects import S3Objects
+from functions.pipelines.same_error import same_error
 from functions.shared import names
 from functions.shared.dynamodb_client import client as dynamodb
 from functions.shared.job_table import JobTable
@@ -53,6 +55,8 @@ settings = Settings.from_environ(os.environ)
 objects: Objects = S3Objects(clients.s3, settings.data_bucket_name)
 table = DatasetTable(dynamodb, settings.dataset_table_name)
 jobs = JobTable(dynamodb, settings.job_table_name)
+clock = time.monotonic
+sleep = time.sleep
 
 
 def process_chunks(
@@ -98,7 +102,10 @@ def _processing(
     def process(
         context: DurableContext, chunk: int, _index: int, _chunks: Sequence[int]
     ) -> ChunkSummary:
-        summary = context.step(_chunk(worker, chunk), name="process-chunk", config=PROCESSING)
+        try:
+            summary = context.step(_chunk(worker, chunk), name="process-chunk", config=PROCESSING)
+        except StepError as error:
+            raise same_error(error) from None
         worker.notes.remember(chunk, summary.records)
         return summary
 
@@ -126,8 +133,10 @@ def _worker(work: BatchWork, shard: int | None, context: DurableContext) -> Work
             len(work.chunks_of(shard)),
             began_at=execution.start_timestamp if execution is not None else None,
         ),
-        pace=Pace(),
+        pace=Pace(clock),
         time_left=_time_left(context),
+        clock=clock,
+        sleep=sleep,
     )
 
 
