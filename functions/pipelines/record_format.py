@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Never
 
 from functions.pipelines.lines import all_lines
@@ -62,7 +63,7 @@ def encoding_of(key: str, stated: str | None = None) -> Encoding:
     """
     name = key.rpartition("/")[2].lower()
     is_gzipped = name.endswith(".gz")
-    suffix = name.removesuffix(".gz").rpartition(".")[2]
+    suffix = PurePosixPath(name.removesuffix(".gz")).suffix.removeprefix(".")
     if stated is not None:
         if stated not in list(RecordFormat):
             raise UnknownFormatError(f"format must be one of {', '.join(RecordFormat)}")
