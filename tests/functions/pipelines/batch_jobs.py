@@ -198,9 +198,7 @@ class BatchJobs:
                 now,
                 execution_arn=row["execution_arn"],
             )
-        return self.attempt(
-            JobTable(self.rows.client, self.rows.table_name).retry(JOB, now).attempt
-        )
+        return self.attempt(job_function.jobs.retry(JOB, now).attempt)
 
     @property
     def row(self) -> dict[str, Any]:
