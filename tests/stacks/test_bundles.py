@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from aws_cdk import Stack
 
@@ -140,6 +141,31 @@ def test_every_function_of_a_family_runs_from_its_bundle_alone(
 
     assert len(modules) == count
     assert imported.returncode == 0, imported.stderr
+
+
+def test_parquet_is_read_from_the_bundle_alone(
+    bare_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "any.parquet"
+    duckdb.sql("SELECT 'tea' AS sku, 3 AS stock").write_parquet(str(file))
+    bundle = str(bare_bundles["pipelines"])
+    program = (
+        "import pathlib, sys; from functions.pipelines.parquet_rows import rows;"
+        "print(list(rows(pathlib.Path(sys.argv[1]))))"
+    )
+
+    read = subprocess.run(
+        # Without `site`, nothing that is installed here is found; without a home, as in Lambda,
+        # nothing that was fetched before.
+        [sys.executable, "-S", "-c", program, str(file)],
+        cwd=bundle,
+        env={"PYTHONPATH": bundle},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert read.stdout == "[{'sku': 'tea', 'stock': 3}]\n", read.stderr
 
 
 def test_a_service_model_carries_no_text_for_people(local_jobs: Path) -> None:
