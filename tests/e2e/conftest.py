@@ -19,6 +19,7 @@ from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
 from local.shop import Shop
+from tests.e2e.data_runs import DataRuns
 from tests.e2e.deployed_jobs import APPROVAL, ONBOARDING, ORDER_TYPES, DeployedJobs, Faults
 from tests.privileges.calls import Call
 
@@ -76,6 +77,11 @@ def abandoned_questions(deployed: DeployedJobs) -> dict[str, str]:
 @pytest.fixture
 def documents(deployed: DeployedJobs) -> Documents:
     return Documents(deployed.endpoint)
+
+
+@pytest.fixture
+def runs(deployed: DeployedJobs) -> DataRuns:
+    return DataRuns(deployed)
 
 
 @pytest.fixture
