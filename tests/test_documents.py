@@ -20,6 +20,8 @@ from functions.orders.inventory_table import InventoryTable
 from functions.orders.order import Order
 from functions.orders.order_run import OrderRun
 from functions.orders.payment_table import PaymentTable
+from functions.pipelines.batch_request import BatchRequest
+from functions.pipelines.pipeline_request import PipelineRequest
 from functions.shared import names
 from jobctl import cli
 
@@ -98,13 +100,15 @@ def test_every_order_that_is_shown_is_one(page: Path) -> None:
 
 
 REQUESTS: Mapping[str, Callable[[Any], object]] = {
+    "batch-processing": BatchRequest.from_payload,
+    "data-pipeline": PipelineRequest.from_payload,
     "document-approval": ApprovalRequest.from_payload,
     "user-onboarding": Registration.from_payload,
 }
 REQUEST = re.compile(rf"""submit ({"|".join(REQUESTS)}) --payload '(\{{.*?\}})'$""", re.MULTILINE)
 
 
-def test_every_request_to_people_that_is_shown_is_one() -> None:
+def test_every_request_that_is_shown_is_one() -> None:
     shown = [found for page in PAGES for found in REQUEST.findall(page.read_text(encoding="utf-8"))]
 
     for job_type, payload in shown:
