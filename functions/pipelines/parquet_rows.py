@@ -9,7 +9,7 @@ writes the record as JSON refuses it, and it alone.
 import base64
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +49,6 @@ _KEPT = frozenset(
         "varchar",
     }
 )
-_MOMENTS = "timestamp"
-
 Convert = Callable[[Any], Any]
 
 
@@ -180,20 +178,14 @@ def _target(type_: "DuckDBPyType") -> str:
 def _convert(type_: "DuckDBPyType") -> Convert | None:
     """What is left to do with a value that came as `_target` says; None where nothing is."""
     match type_.id:
-        case "blob":
-            return _base64
-        case "decimal":
-            return _figures
         case "list":
             return _of_list(_convert(_children(type_)["child"]))
         case "struct":
             return _of_struct({name: _convert(its) for name, its in _children(type_).items()})
         case "map":
             return _of_map(_convert(_children(type_)["value"]))
-        case kind if kind.startswith(_MOMENTS):
-            return _iso
-        case _:
-            return None
+        case kind:
+            return _CONVERTS.get(kind)
 
 
 def _children(type_: "DuckDBPyType") -> "dict[str, DuckDBPyType]":
@@ -234,3 +226,14 @@ def _of_map(convert: Convert | None) -> Convert | None:
     return lambda values: {
         name: None if value is None else convert(value) for name, value in values.items()
     }
+
+
+_CONVERTS: Mapping[str, Convert] = {
+    "blob": _base64,
+    "decimal": _figures,
+    "timestamp": _iso,
+    "timestamp_s": _iso,
+    "timestamp_ms": _iso,
+    "timestamp_ns": _iso,
+    "timestamp with time zone": _iso,
+}

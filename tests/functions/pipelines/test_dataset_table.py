@@ -21,6 +21,7 @@ from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.record_checksum import canonical
 from functions.pipelines.records import RecordRefusedError
 from functions.shared import names
+from local.ministack import MiniStack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,22 +49,40 @@ class Recording:
 
 
 @pytest.fixture(scope="module")
-def _client() -> Iterator["DynamoDBClient"]:
+def _moto() -> Iterator["DynamoDBClient"]:
     with mock_aws():
-        client = boto3.client("dynamodb")
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": names.ITEM_KEY, "AttributeType": "S"},
-                {"AttributeName": names.ITEM_SORT_KEY, "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
-                {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
-            ],
-        )
-        yield client
+        yield with_table(boto3.client("dynamodb"))
+
+
+@pytest.fixture(scope="module")
+def _ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["DynamoDBClient"]:
+    """What the local platform runs on must not differ from DynamoDB."""
+    with MiniStack(tmp_path_factory.mktemp("ministack")) as ministack:
+        yield with_table(ministack.endpoint.client("dynamodb"))
+
+
+def with_table(client: "DynamoDBClient") -> "DynamoDBClient":
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": names.ITEM_KEY, "AttributeType": "S"},
+            {"AttributeName": names.ITEM_SORT_KEY, "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": names.ITEM_KEY, "KeyType": "HASH"},
+            {"AttributeName": names.ITEM_SORT_KEY, "KeyType": "RANGE"},
+        ],
+    )
+    return client
+
+
+@pytest.fixture(
+    scope="module", params=["moto", pytest.param("ministack", marks=pytest.mark.platform)]
+)
+def _client(request: pytest.FixtureRequest) -> "DynamoDBClient":
+    client: DynamoDBClient = request.getfixturevalue(f"_{request.param}")
+    return client
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""What holds of objects wherever they are: the same promises of S3 and of the fake."""
+"""What holds of objects wherever they are: the same promises of S3 as others play it."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
 import pytest
@@ -15,7 +15,11 @@ from functions.pipelines.objects import (
     Objects,
 )
 from functions.pipelines.s3_objects import S3Objects
+from local.ministack import MiniStack
 from tests.functions.pipelines.fake_objects import DATA_BUCKET, FakeObjects
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REF = ObjectRef("incoming/データ é+&?.jsonl")
 ELSEWHERE = "partner"
@@ -39,8 +43,8 @@ class FakeStore:
 
 
 class S3Store:
-    def __init__(self) -> None:
-        self.client = boto3.client("s3")
+    def __init__(self, client: "S3Client") -> None:
+        self.client = client
         for bucket in (DATA_BUCKET, ELSEWHERE):
             self.client.create_bucket(
                 Bucket=bucket,
@@ -51,15 +55,34 @@ class S3Store:
     def store(self, key: str, body: bytes, bucket: str = DATA_BUCKET) -> str:
         return self.client.put_object(Bucket=bucket, Key=key, Body=body)["ETag"]
 
+    def clear(self) -> None:
+        for bucket in (DATA_BUCKET, ELSEWHERE):
+            for found in self.client.list_objects_v2(Bucket=bucket).get("Contents", []):
+                self.client.delete_object(Bucket=bucket, Key=found["Key"])
 
-@pytest.fixture(params=["fake", "s3"])
+
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[S3Store]:
+    with mock_aws():
+        yield S3Store(boto3.client("s3"))
+
+
+@pytest.fixture(scope="module")
+def _ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
+    """What the local platform runs on must not differ from S3."""
+    with MiniStack(tmp_path_factory.mktemp("ministack")) as ministack:
+        yield S3Store(ministack.endpoint.client("s3"))
+
+
+@pytest.fixture(params=["fake", "moto", pytest.param("ministack", marks=pytest.mark.platform)])
 def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     if request.param == "fake":
         yield FakeStore()
         return
     monkeypatch.setattr(s3_objects, "BLOCK_BYTES", 16)
-    with mock_aws():
-        yield S3Store()
+    store: S3Store = request.getfixturevalue(f"_{request.param}")
+    yield store
+    store.clear()
 
 
 def test_a_head_tells_what_an_object_is_without_reading_it(store: Store) -> None:
