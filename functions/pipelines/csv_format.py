@@ -18,6 +18,9 @@ from functions.shared.errors import PermanentError
 
 # A field may be as long as its line; the module's own limit is half of that.
 csv.field_size_limit(MAX_LINE_BYTES)
+# A record of a stream may be as long as a line, and of this many lines: the lines after a quote
+# that nothing closes are read as often as such quotes come.
+MAX_RECORD_LINES = 1_000
 
 
 class CsvHeaderError(PermanentError):
@@ -143,7 +146,8 @@ class _TakenLines(Iterator[str]):
             line = self._next_line()
         self._taken.append(line)
         self._taken_bytes += len(line.content)
-        if len(self._taken) > 1 and self._taken_bytes > MAX_LINE_BYTES:
+        lines = len(self._taken)
+        if lines > MAX_RECORD_LINES or (lines > 1 and self._taken_bytes > MAX_LINE_BYTES):
             raise csv.Error("a quote is not closed")
         return text_of(line) + "\n"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipelines.csv_format import CsvFormat, CsvHeaderError
+from functions.pipelines.csv_format import MAX_RECORD_LINES, CsvFormat, CsvHeaderError
 from functions.pipelines.lines import MAX_LINE_BYTES, all_lines
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 
@@ -95,13 +95,38 @@ def test_an_open_quote_costs_its_own_line_and_not_those_that_follow() -> None:
     assert len(read(content)) == 13
 
 
-def test_an_open_quote_is_looked_for_as_far_as_a_line_may_be_long() -> None:
-    content = b'1,"open\n' + b"2,two\n" * (MAX_LINE_BYTES // 3)
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param("x", MAX_RECORD_LINES + 1, id="too many lines"),
+        pytest.param("x" * 1000, MAX_LINE_BYTES // 1000 + 1, id="too many bytes"),
+    ],
+)
+def test_a_record_in_quotes_that_goes_on_and_on_is_refused_and_not_held(
+    text: str, lines: int
+) -> None:
+    # Every line break is in quotes, so without a bound this is one record.
+    content = f'"{text}\n",'.encode() * lines
 
     found = read(content, piece_bytes=65_536)
 
     assert found[0] == Refusal.NOT_CSV
-    assert found[1:] == [{"sku": "2", "name": "two"}] * (MAX_LINE_BYTES // 3)
+    assert len(found) > 1
+
+
+def test_a_record_in_quotes_may_have_many_lines() -> None:
+    name = "\n" * (MAX_RECORD_LINES - 1)
+
+    assert read(f'1,"{name}"\n'.encode()) == [{"sku": "1", "name": name}]
+
+
+def test_an_open_quote_is_not_looked_for_without_end() -> None:
+    content = b'1,"open\n' + b"2,two\n" * (10 * MAX_RECORD_LINES)
+
+    found = read(content, piece_bytes=65_536)
+
+    assert found[0] == Refusal.NOT_CSV
+    assert found[1:] == [{"sku": "2", "name": "two"}] * (10 * MAX_RECORD_LINES)
 
 
 def test_a_field_may_be_as_long_as_its_line() -> None:

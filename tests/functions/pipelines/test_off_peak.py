@@ -17,6 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZONES = [
     "America/New_York",
     "America/Nuuk",  # its clocks skip the last hour of a day
+    "Antarctica/Troll",  # by two hours, so that an hour begins in the middle of the gap
     "America/Sao_Paulo",  # until 2019 they skipped the first one
     "Asia/Kathmandu",
     "Asia/Tokyo",
@@ -128,10 +129,20 @@ def test_who_wakes_at_that_moment_may_begin_at_once(now: datetime, hour: int, zo
             "Australia/Lord_Howe", 2, "2026-10-03T12:00Z", "2026-10-03T15:30Z", id="half an hour"
         ),
         pytest.param(
-            "America/Sao_Paulo", 0, "2018-11-03T12:00Z", "2018-11-04T03:00Z", id="no midnight"
+            "America/Sao_Paulo",
+            0,
+            "2018-11-03T12:00Z",
+            "2018-11-04T03:00Z",
+            id="no midnight",
         ),
         pytest.param(
             "America/Nuuk", 23, "2026-03-28T12:00Z", "2026-03-29T01:00Z", id="no last hour"
+        ),
+        pytest.param(
+            "America/Nuuk", 23, "2026-03-29T01:30Z", "2026-03-29T01:30Z", id="yesterday's hour"
+        ),
+        pytest.param(
+            "Antarctica/Troll", 2, "2026-03-28T12:00Z", "2026-03-29T01:00Z", id="two hours"
         ),
         pytest.param(
             "Pacific/Apia", 2, "2011-12-30T00:00Z", "2011-12-30T12:00Z", id="a skipped day"
