@@ -4,7 +4,7 @@ What no record is, is set aside with its reason already here, so that nothing is
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from functions.pipelines.manifest import PartSummary, Position
@@ -25,7 +25,7 @@ class Extraction:
         self._source = source
         self._staged = staged
         self._identity = identity
-        self._drafts: Iterator[Draft] | None = None
+        self._drafts: Generator[Draft, None, None] | None = None
         self._pause_seconds: float = 0
         self._share: float | None = None
 
@@ -38,6 +38,7 @@ class Extraction:
             return None
         if (there := self._staged.find(state.part)) is not None:
             # Behind it the source is read from where it ended.
+            self.close()
             self._drafts = None
             return there
         if self._drafts is None:
@@ -60,6 +61,10 @@ class Extraction:
         if state.begin is None:
             return state.part
         return math.ceil(state.part / self._share) if self._share else None
+
+    def close(self) -> None:
+        if self._drafts is not None:
+            self._drafts.close()
 
 
 def whole_of(staged: PartLedger) -> StageState | None:

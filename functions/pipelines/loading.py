@@ -45,3 +45,6 @@ class Loading:
 
     def expected_parts(self, state: StageState) -> int:  # noqa: ARG002  # the port's
         return len(self._manifest.parts)
+
+    def close(self) -> None:
+        """Nothing is open."""

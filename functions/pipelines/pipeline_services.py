@@ -14,6 +14,7 @@ from functions.pipelines.http_exchange import HttpExchange
 from functions.pipelines.http_source import HttpSource
 from functions.pipelines.inspection import listed
 from functions.pipelines.objects import Objects
+from functions.pipelines.parquet_rows import numbered_rows
 from functions.pipelines.pipeline_request import (
     EndpointSource,
     OffPeak,
@@ -66,7 +67,7 @@ def http_pages(source: EndpointSource) -> Pages:
 
 
 def read_parquet(item: SourceObject, first_row: int) -> Iterator[tuple[int, Record]]:
-    raise NotImplementedError
+    return numbered_rows(objects, item.ref, item.etag, item.size_bytes, first_row)
 
 
 # Replaced by tests, and by whoever has another kind of API.

@@ -6,7 +6,7 @@ wherever reading begins, so that a part that is made again is the same part.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
@@ -63,7 +63,7 @@ class Draft:
 class Source(Protocol):
     """Records to be had from any position on, part by part."""
 
-    def drafts(self, begin: Position) -> Iterator[Draft]:
+    def drafts(self, begin: Position) -> Generator[Draft, None, None]:
         """The parts from *begin* on; none at all where the source has no record.
 
         Raises:
@@ -136,7 +136,7 @@ class ObjectsSource:
         for item in self.items:
             self._bytes_before.append(self._bytes_before[-1] + item.size_bytes)
 
-    def drafts(self, begin: Position) -> Iterator[Draft]:
+    def drafts(self, begin: Position) -> Generator[Draft, None, None]:
         lines: list[bytes] = []
         rejects: list[bytes] = []
         held = 0
@@ -209,7 +209,7 @@ class PagedSource:
     pages: Pages
     pause_seconds: float | None = None
 
-    def drafts(self, begin: Position) -> Iterator[Draft]:
+    def drafts(self, begin: Position) -> Generator[Draft, None, None]:
         position: Position | None = begin
         while position is not None:
             page = self.pages.fetch(position.cursor)

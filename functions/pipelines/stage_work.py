@@ -7,6 +7,7 @@ numbers. The next turn begins with the next part.
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -140,6 +141,10 @@ class PartWork(Protocol):
         """About how many parts there will be; None while nobody knows."""
         ...
 
+    def close(self) -> None:
+        """Let go of whatever is open: the turn is over, however it ended."""
+        ...
+
 
 class StageProgress:
     """How far the job is, in its row: parts over all stages, records of this one.
@@ -212,7 +217,8 @@ class Turn:
         What another try may mend is tried in the next turn, from the part it happened at.
         """
         try:
-            return self._take(prepare())
+            with closing(prepare()) as work:
+                return self._take(work)
         except Exception as error:
             asked: float | None = getattr(error, "pause_seconds", None)
             troubles = self._state.troubles + (asked is None)

@@ -84,6 +84,9 @@ class Transformation:
     def expected_parts(self, state: StageState) -> int:  # noqa: ARG002  # the port's
         return len(self._source.parts)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _transformed_part(self, staged: PartSummary) -> tuple[Part, Counter[str]]:
         """The part, and why how many of its records were rejected."""
         apply = transforming(self._transform)

@@ -83,6 +83,9 @@ class Verification:
     def expected_parts(self, state: StageState) -> int:  # noqa: ARG002  # the port's
         return len(self._manifest.parts)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _differences(self) -> Iterable[Difference]:
         for part in self._manifest.parts:
             summary = self._verified.find(part.part)

@@ -124,12 +124,15 @@ class PipelineJobs:
     objects: FakeObjects = field(default_factory=FakeObjects)
     table: FakeTable = field(default_factory=FakeTable)
     pages: FakePages = field(default_factory=FakePages)
+    # The API as the job sees it, which may be watched.
+    api: Any = None
     naps: list[float] = field(default_factory=list)
     now: datetime = NOW
 
     @classmethod
     def open(cls, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Self:
         jobs = cls(rows, monkeypatch)
+        jobs.api = jobs.pages
         settings = replace(job_function.settings, job_type=JOB_TYPE)
         monkeypatch.setattr(job_function, "settings", settings)
         monkeypatch.setattr(pipeline_services, "objects", jobs.objects)
@@ -140,8 +143,8 @@ class PipelineJobs:
         monkeypatch.setattr(stage_work, "nap", jobs.naps.append)
         return jobs
 
-    def pages_of(self, _source: EndpointSource) -> FakePages:
-        return self.pages
+    def pages_of(self, _source: EndpointSource) -> Any:
+        return self.api
 
     def run(self, **payload: Any) -> Ended:
         """Submit the job and run its first attempt."""
@@ -234,7 +237,7 @@ class Deaths:
         patch = self.jobs.monkeypatch
         self.points.watch_service(patch, pipeline_services, "objects")
         self.points.watch_service(patch, pipeline_services, "table")
-        self.points.watch_service(patch, self.jobs, "pages")
+        self.points.watch_service(patch, self.jobs, "api")
         self.points.watch_service(patch, job_function, "jobs")
         self.points.watch_checkpoints(patch)
 
