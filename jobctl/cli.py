@@ -18,8 +18,9 @@ from typer.core import TyperGroup
 
 from functions.shared.job import InvalidJobError, Job, JobStatus, check_job_id, check_job_type
 from functions.shared.question import Answer
+from jobctl.batch_planning import Options, plan_of_payload, plan_of_records
 from jobctl.caller import caller
-from jobctl.client import DEFAULT_LIMIT, JobClient
+from jobctl.client import DEFAULT_LIMIT, JobClient, Submission
 from jobctl.connection import LOCAL_STAGE, Connection
 from jobctl.directory import StageDirectory
 from jobctl.errors import (
@@ -28,12 +29,14 @@ from jobctl.errors import (
     JobConflictError,
     NotDeployedError,
     NotInThisStateError,
+    UnknownDatasetError,
     UnknownJobError,
     UnknownJobTypeError,
     WaitTimeoutError,
 )
 from jobctl.execution_history import ExecutionHistory
 from jobctl.execution_tree import Execution, Unread
+from jobctl.failed_records import submit_failed_records
 from jobctl.job_view import (
     Place,
     change_line,
@@ -43,6 +46,8 @@ from jobctl.job_view import (
     live_view,
     print_job,
 )
+from jobctl.lines import print_lines
+from jobctl.plan_view import plan_as_json, plan_lines
 from jobctl.questions import Asked, Questions, check_comment
 from jobctl.times import duration, parse_run_at
 from jobctl.undelivered_alerts import redrive_alerts
@@ -63,6 +68,7 @@ _EXIT_CODES: dict[type[Exception], ExitCode] = {
     InvalidJobError: ExitCode.USAGE,
     JobConflictError: ExitCode.USAGE,
     NotInThisStateError: ExitCode.USAGE,
+    UnknownDatasetError: ExitCode.NOT_FOUND,
     UnknownJobError: ExitCode.NOT_FOUND,
     UnknownJobTypeError: ExitCode.NOT_FOUND,
     NotDeployedError: ExitCode.NOT_FOUND,
@@ -90,7 +96,7 @@ Exit codes:
 0  done
 1  the job ended badly
 2  wrong usage or input
-3  no such job, job type or stage
+3  no such job, job type, dataset or stage
 4  AWS or the local platform said no, or could not be reached
 5  the job is still open after --timeout
 130  interrupted
@@ -224,8 +230,7 @@ def submit(
     if as_json:
         _out().print(job_as_json(job, with_result=False), soft_wrap=True, highlight=False)
         return
-    verb = "submitted" if submission.is_new else f"was submitted before and is {job.status}:"
-    _say(f"{verb} {job.job_id}")
+    _say(_submitted(submission))
     _say(f"watch it: {target.place.command('watch', job.job_id)}")
 
 
@@ -339,6 +344,75 @@ def stop(
         _say(f"watch it: {target.place.command('watch', job_id)}")
 
 
+@app.command("retry-failed")
+def retry_failed(
+    context: typer.Context,
+    job_id: JobId,
+    timeout: Timeout = None,
+    wait: Wait = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
+) -> None:
+    """Submit the failed records of a batch, and only those, as a new batch."""
+    target = _target(context, stage, local=local)
+    check_job_id(job_id)
+    with _busy("submitting its failed records"):
+        submission = submit_failed_records(target.client, job_id)
+    job = submission.job
+    _say(_submitted(submission))
+    if wait:
+        _follow(target, job.job_id, timeout)
+    else:
+        _say(f"watch it: {target.place.command('watch', job.job_id)}")
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    payload: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|@FILE|-", help="Of the batch; its dataset is looked at."),
+    ] = None,
+    records: Annotated[int | None, typer.Option(min=0, help="How many there are.")] = None,
+    record_bytes: Annotated[
+        float | None, typer.Option(min=1, help="How long one is on average, in bytes.")
+    ] = None,
+    target_minutes: Annotated[
+        float | None, typer.Option(min=1, max=1440, help="How long it may take; 15 unless told.")
+    ] = None,
+    max_workers: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="At once; 50 unless told.")
+    ] = None,
+    records_per_second: Annotated[
+        float | None, typer.Option(min=1, help="What one worker does; 4,000 unless told.")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+    stage: Stage = None,
+    local: Local = False,  # noqa: FBT002
+) -> None:
+    """Tell how a batch would be cut, how long it would take and what it would cost."""
+    options = Options(
+        target_minutes=target_minutes,
+        max_workers=max_workers,
+        records_per_second=records_per_second,
+    )
+    if payload is not None and records is None and record_bytes is None:
+        target = _target(context, stage, local=local)
+        text = _read_payload(payload)
+        with _busy("looking at the dataset"):
+            planned = plan_of_payload(
+                text, options, target.connection.s3, target.directory.data_bucket
+            )
+    elif payload is None and records is not None and record_bytes is not None:
+        planned = plan_of_records(records, record_bytes, options)
+    else:
+        raise InvalidJobError("plan needs --payload, or both --records and --record-bytes")
+    if as_json:
+        _out().print(plan_as_json(planned), soft_wrap=True, highlight=False)
+    else:
+        print_lines(_out(), plan_lines(planned))
+
+
 @app.command()
 def approve(
     context: typer.Context,
@@ -378,6 +452,12 @@ def redrive(
             target.connection, target.stage, lambda so_far: tell(f"{so_far} alerts brought back")
         )
     _say("no alert is waiting" if moved == 0 else f"brought back: {moved}; Slack hears of them now")
+
+
+def _submitted(submission: Submission) -> str:
+    job = submission.job
+    verb = "submitted" if submission.is_new else f"was submitted before and is {job.status}:"
+    return f"{verb} {job.job_id}"
 
 
 def _decide(

@@ -39,6 +39,21 @@ class StageDirectory:
         return self._find(names.payload_bucket_parameter(self.stage)) or self._absent()
 
     @cached_property
+    def data_bucket(self) -> str:
+        """Where the stage's datasets are.
+
+        Raises:
+            NotDeployedError: It has none.
+        """
+        found = self._find(names.data_bucket_parameter(self.stage))
+        if found is None:
+            raise NotDeployedError(
+                f"stage {self.stage!r} has no data bucket in {self._connection.place}: check "
+                "--stage, AWS_PROFILE and AWS_REGION, or deploy the stack of pipelines"
+            )
+        return found
+
+    @cached_property
     def question_table_name(self) -> str | None:
         """None where the stage has nothing that asks people."""
         return self._find(names.question_table_parameter(self.stage))

@@ -70,6 +70,10 @@ class UnknownJobError(JobClientError):
     retry = Retry.NEW_JOB
 
 
+class UnknownDatasetError(JobClientError):
+    """There is nothing where the payload says that a dataset is."""
+
+
 class NotInThisStateError(JobClientError):
     """The job is in a status that forbids this; the message says which."""
 

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -21,8 +21,10 @@ from rich.text import Text
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
 from functions.shared.question import Answer, Question
 from jobctl.contract import Operation, find
+from jobctl.dataset_view import count_lines, ends_in_text, progress_text
 from jobctl.execution_tree import Execution, Unread
 from jobctl.execution_view import execution_as_data, print_operations
+from jobctl.failed_records import has_failed_records
 from jobctl.lines import LABEL_WIDTH, Line, print_lines
 from jobctl.question_view import asked_as_data, asked_lines, waits_text
 from jobctl.questions import Asked, waits_for
@@ -113,7 +115,7 @@ def job_lines(
     for question in waiting:
         yield Line("waits", waits_text(question, now), is_prose=True)
     if job.progress is not None and not job.is_terminal:
-        yield Line("progress", progress_text(job.progress))
+        yield Line("progress", progress_text(job), is_prose=True)
     yield from _time_lines(job, now)
     if job.dispatch is not None:
         yield Line("dispatch", f"{job.dispatch}: its producer invokes it")
@@ -126,6 +128,7 @@ def job_lines(
             yield Line("meaning", f"{entry.meaning} {entry.advice}", is_prose=True)
         for undone in job.error.undone:
             yield Line("undone", undone, is_prose=True)
+    yield from count_lines(_members(job.result))
     yield from _result_lines(job.result, with_result=with_result)
     yield Line("payload", _payload_text(job))
     if job.execution_arn is not None:
@@ -195,6 +198,8 @@ def _digest(text: str) -> str:
 def _next_commands(job: Job, place: Place) -> Iterable[str]:
     """What a person would do next with a job in this status."""
     entry = find(job.error.type, Operation.EXECUTION) if job.error else None
+    if has_failed_records(job):
+        yield place.command("retry-failed", job.job_id, "--wait")
     if job.status in RETRYABLE and entry is not None and "rollback_incomplete" in entry.names:
         yield f"{RUNBOOK}#rollback-incomplete"
     elif job.status in RETRYABLE and entry is not None and entry.is_for_a_new_job:
@@ -228,12 +233,6 @@ def console_link(execution_arn: str) -> str | None:
     region, name, version = found["region"], found["name"], found["version"]
     home = f"https://{region}.{console}/lambda/home?region={region}"
     return f"{home}#/functions/{name}/versions/{version}"
-
-
-def progress_text(progress: Progress) -> str:
-    total = "" if progress.total is None else f"/{progress.total}"
-    note = "" if progress.note is None else f" {progress.note}"
-    return f"{progress.done}{total}{note}"
 
 
 def job_as_json(
@@ -291,16 +290,21 @@ def live_view(job: Job, now: datetime) -> RenderableType:
     )
     rows: list[RenderableType] = [Spinner("dots", text=text)]
     if job.progress is not None:
-        rows.append(Text(f"  {progress_text(job.progress)}"))
-        if job.progress.total:
-            rows.append(
-                ProgressBar(total=job.progress.total, completed=job.progress.done, width=60)
-            )
+        rows += _progress_rows(job, job.progress, now)
     return Group(*rows)
+
+
+def _progress_rows(job: Job, progress: Progress, now: datetime) -> Iterable[RenderableType]:
+    left = ends_in_text(progress, now)
+    # What is left moves by itself; the moment that it ends at need not be told besides.
+    shown = replace(job, progress=replace(progress, ends_at=None))
+    yield Text("  " + ", ".join(filter(None, (progress_text(shown), left))))
+    if progress.total:
+        yield ProgressBar(total=progress.total, completed=progress.done, width=60)
 
 
 def change_line(job: Job, now: datetime) -> str:
     """The same for a log: one line per change."""
-    progress = "" if job.progress is None else f"  {progress_text(job.progress)}"
+    progress = "" if job.progress is None else f"  {progress_text(job)}"
     error = "" if job.error is None else f"  {job.error.type}"
     return f"{now:%H:%M:%S}Z  {job.status}  attempt {job.attempt}{progress}{error}"

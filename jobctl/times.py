@@ -69,6 +69,18 @@ def between(start: str | None, end: str | None) -> str | None:
     return None if first is None or last is None else duration(last - first)
 
 
+def span(start: str | None, end: str | None) -> timedelta:
+    """As `between`, to reckon with; nothing where one of them is not known."""
+    first, last = _read(start), _read(end)
+    return timedelta() if first is None or last is None else last - first
+
+
+def clock(text: str) -> str | None:
+    """The time of day in UTC, as the lines of a watched job begin; None where it is no time."""
+    moment = _read(text)
+    return None if moment is None else f"{moment:%H:%M:%S}Z"
+
+
 def _read(text: str | None) -> datetime | None:
     """A time from a row, which another producer may have written in its own way."""
     if not text:

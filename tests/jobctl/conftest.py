@@ -1,6 +1,6 @@
 """A stage in a mocked account: its table, its bucket, what it publishes in SSM."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import Final
 
 import pytest
 from moto import mock_aws
+from typer.testing import CliRunner, Result
 
 from functions.shared import names
 from functions.shared.job_table import JobTable
+from jobctl import cli
 from jobctl.client import JobClient
 from jobctl.connection import Connection
 from jobctl.directory import StageDirectory
@@ -22,6 +24,9 @@ JOB_TABLE = "jobs"
 PAYLOAD_BUCKET = "payloads"
 ALIAS_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:SendEmail:live"
 START = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+
+Jobctl = Callable[..., Result]
 
 
 @dataclass
@@ -109,3 +114,31 @@ def client(rows: Rows, connection: Connection, clock: FakeClock) -> JobClient:
         directory=StageDirectory(connection, STAGE),
         clock=clock,
     )
+
+
+@pytest.fixture
+def jobctl(
+    rows: Rows,  # noqa: ARG001  # the stage is deployed
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Jobctl:
+    """Run a command against the mocked stage; nothing may escape as an exception."""
+    monkeypatch.setattr(Connection, "to_aws", lambda: connection)
+    monkeypatch.setenv("JOBCTL_STAGE", STAGE)
+    monkeypatch.setenv("COLUMNS", "80")
+    return run
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    result = CliRunner().invoke(cli.app, list(arguments), input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def refused(result: Result, exit_code: int) -> str:
+    """The one line of a refusal."""
+    assert result.exit_code == exit_code
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith("jobctl: ")
+    return line

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from functions.shared.job import JobError, JobStatus, Progress
 from functions.shared.job_table import JobTable
@@ -20,7 +20,7 @@ from jobctl import cli
 from jobctl.client import SystemClock
 from jobctl.connection import Connection
 from tests.functions.job_table_rows import Rows
-from tests.jobctl.conftest import STAGE
+from tests.jobctl.conftest import Jobctl, refused, run
 from tests.jobctl.histories import PARENT, PAYMENT, FakeLambda, order_that_is_declined
 
 ROOT = Path(__file__).parents[2]
@@ -29,36 +29,6 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:SendEmail:7/durable-execut
 
 # The command line looks at the real clock, and expired rows are not there for it.
 NOW = datetime.now(UTC)
-
-Jobctl = Callable[..., Result]
-
-
-@pytest.fixture
-def jobctl(
-    rows: Rows,  # noqa: ARG001  # the stage is deployed
-    connection: Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Jobctl:
-    """Run a command against the mocked stage; nothing may escape as an exception."""
-    monkeypatch.setattr(Connection, "to_aws", lambda: connection)
-    monkeypatch.setenv("JOBCTL_STAGE", STAGE)
-    monkeypatch.setenv("COLUMNS", "80")
-    return run
-
-
-def run(*arguments: str, stdin: str | None = None) -> Result:
-    result = CliRunner().invoke(cli.app, list(arguments), input=stdin)
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
-def refused(result: Result, exit_code: int) -> str:
-    """The one line of a refusal."""
-    assert result.exit_code == exit_code
-    assert result.stdout == ""
-    [line] = result.stderr.splitlines()
-    assert line.startswith("jobctl: ")
-    return line
 
 
 @pytest.fixture
@@ -193,7 +163,7 @@ class TestSubmit:
         assert [line.split("Z  ")[1] for line in result.stderr.splitlines()] == [
             "pending  attempt 1",
             "processing  attempt 1",
-            "processing  attempt 1  3/10 mails",
+            "processing  attempt 1  3/10 mails, 30 %",
             "completed  attempt 1",
         ]
 

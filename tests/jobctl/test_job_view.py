@@ -239,9 +239,9 @@ def test_progress_is_told_in_words_and_as_a_bar() -> None:
     view = drawn(live_view(job, NOW))
 
     assert "processing  attempt 1  1 min 00 s  job-1" in view
-    assert "3/10 thumbnails" in view
+    assert "3/10 thumbnails, 30 %" in view
     assert "━" in view
-    assert change_line(job, NOW) == "09:05:00Z  processing  attempt 1  3/10 thumbnails"
+    assert change_line(job, NOW) == "09:05:00Z  processing  attempt 1  3/10 thumbnails, 30 %"
 
 
 def test_json_is_the_row_without_the_payload() -> None:

@@ -1,0 +1,153 @@
+"""What a batch would come to, before it is submitted: sizes given by hand, or read from S3."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from functions.shared.batch_plan import DatasetSize, DatasetTooLargeError, Plan, Wishes, plan
+from functions.shared.dataset_sample import mean_record_bytes, sample_ranges
+from functions.shared.job import InvalidJobError
+from jobctl.contract import Operation
+from jobctl.errors import UnknownDatasetError
+from jobctl.payload import parse_payload
+from jobctl.translation import aws_errors_as_ours
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)")
+_TOTAL = re.compile(r"bytes \d+-\d+/(?P<total>\d+)")
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_COMPRESSED = (".gz", ".parquet")
+# The processor that writes each record into the dataset table, which costs more than all else.
+_WRITES_INTO_TABLE = "load-products"
+_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    size: DatasetSize
+    wishes: Wishes
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Those of the command line; None: as the payload says, or the planner."""
+
+    target_minutes: float | None = None
+    max_workers: int | None = None
+    records_per_second: float | None = None
+
+    def wishes(self, payload: Mapping[str, Any]) -> Wishes:
+        minutes = self.target_minutes or _number(payload, "target_minutes")
+        wished: dict[str, Any] = {
+            "target_seconds": minutes and minutes * _SECONDS,
+            "max_workers": self.max_workers or _number(payload, "max_workers"),
+            "records_per_second": self.records_per_second or _number(payload, "records_per_second"),
+            "table_writes": float(payload.get("processor") == _WRITES_INTO_TABLE),
+        }
+        return Wishes(**{name: value for name, value in wished.items() if value is not None})
+
+
+def plan_of_records(records: int, record_bytes: float, options: Options) -> Planned:
+    """The plan for so many records of that mean length; asks nobody."""
+    return _planned(DatasetSize(round(records * record_bytes), record_bytes), options.wishes({}))
+
+
+def plan_of_payload(payload: str, options: Options, s3: "S3Client", data_bucket: str) -> Planned:
+    """The plan for the payload of a `batch-processing` job, by a few small reads of its dataset.
+
+    Raises:
+        InvalidJobError: The payload names no dataset that can be cut.
+        UnknownDatasetError: Nothing is there.
+    """
+    fields = json.loads(parse_payload(payload).text)
+    bucket, key = _address(fields.get("dataset"), data_bucket)
+    wishes = options.wishes(fields)
+    return _planned(_measured(s3, bucket, key), wishes)
+
+
+def _planned(size: DatasetSize, wishes: Wishes) -> Planned:
+    try:
+        return Planned(size, wishes, plan(size, wishes))
+    except DatasetTooLargeError as error:
+        raise InvalidJobError(str(error)) from None
+
+
+def _number(payload: Mapping[str, Any], name: str) -> int | None:
+    value = payload.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidJobError(f"payload.{name} must be a whole number of at least 1")
+    return value
+
+
+def _address(dataset: Any, data_bucket: str) -> tuple[str, str]:
+    """Where the dataset is; messages name the field and never the key, as those of the job."""
+    if isinstance(dataset, str):
+        dataset = {"s3" if dataset.startswith("s3://") else "key": dataset}
+    if not isinstance(dataset, dict):
+        raise InvalidJobError("payload.dataset is missing: a key, or s3://bucket/key")
+    if "table" in dataset:
+        raise InvalidJobError(
+            "payload.dataset is a table, which is not measured: say --records and --record-bytes"
+        )
+    key, address = dataset.get("key"), dataset.get("s3")
+    if isinstance(address, str) and (found := _ADDRESS.fullmatch(address)):
+        bucket, key = found["bucket"], found["key"]
+    elif isinstance(key, str) and key:
+        bucket = data_bucket
+    else:
+        raise InvalidJobError("payload.dataset must be a key, or an s3://bucket/key")
+    if key.endswith(_COMPRESSED):
+        raise _not_splittable()
+    return bucket, key
+
+
+def _not_splittable() -> InvalidJobError:
+    return InvalidJobError(
+        "payload.dataset is compressed or Parquet, which one worker must read from its beginning: "
+        "submit it as data-pipeline, which has no plan"
+    )
+
+
+def _measured(s3: "S3Client", bucket: str, key: str) -> DatasetSize:
+    with aws_errors_as_ours(Operation.PUT_OBJECT):
+        try:
+            size_bytes, beginning = _read(s3, bucket, key, *sample_ranges(1)[0])
+            pieces = [
+                _read(s3, bucket, key, first, last)[1] for first, last in sample_ranges(size_bytes)
+            ]
+        except s3.exceptions.NoSuchKey:
+            raise UnknownDatasetError(
+                "payload.dataset: nothing is under this key; upload it first, or mend the key"
+            ) from None
+        except s3.exceptions.NoSuchBucket:
+            raise UnknownDatasetError("payload.dataset: there is no such bucket") from None
+    if beginning and pieces[0].startswith((_GZIP, _PARQUET)):
+        raise _not_splittable()
+    return DatasetSize(size_bytes, mean_record_bytes(pieces))
+
+
+def _read(s3: "S3Client", bucket: str, key: str, first: int, last: int) -> tuple[int, bytes]:
+    """The size of the object, and a range of it.
+
+    By GET alone: unlike HEAD it says in its answer why it was refused.
+    """
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{last}")
+    except s3.exceptions.ClientError as error:
+        # There is no range of nothing.
+        if error.response["Error"]["Code"] != "InvalidRange":
+            raise
+        return 0, b""
+    body = answer["Body"].read()
+    found = _TOTAL.fullmatch(answer.get("ContentRange", ""))
+    return (int(found["total"]) if found else len(body)), body

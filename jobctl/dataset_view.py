@@ -1,0 +1,116 @@
+"""What a batch or a pipeline came to, and how far one is: counts and codes, never a record."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.shared.job import Job, Progress
+from jobctl.lines import Line
+from jobctl.plan_view import dollars_text
+from jobctl.times import clock, duration, span
+
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_SHOWN_CODES = 8
+_PERCENT = 100
+# What is predicted, and how each number is told.
+_FIGURES = ("operations", "seconds", "dollars")
+
+
+def count_lines(result: Mapping[str, Any]) -> Iterable[Line]:
+    """What the result of a batch or of a pipeline counts; nothing of any other."""
+    records, failed = _count(result, "records"), _count(result, "failed")
+    succeeded, rejected = _count(result, "succeeded"), _count(result, "rejected")
+    if records is None:
+        return
+    if succeeded is not None and failed is not None:
+        yield Line("records", f"{records:,}: {succeeded:,} succeeded, {failed:,} failed")
+        yield from _code_lines(result.get("failures"))
+        yield from _figure_lines(result)
+    elif rejected is not None and (parts := _count(result, "parts")) is not None:
+        in_parts = f"{parts:,} part{'s' * (parts != 1)}"
+        yield Line("records", f"{records:,} loaded in {in_parts}, {rejected:,} rejected")
+
+
+def _code_lines(failures: Any) -> Iterable[Line]:
+    """The most frequent ones; a code is a word of a processor, and anything else is not shown."""
+    if not isinstance(failures, dict) or not failures:
+        return
+    counts = [
+        (code, count)
+        for code, count in failures.items()
+        if _CODE.fullmatch(code) and isinstance(count, int)
+    ]
+    counts.sort(key=lambda each: (-each[1], each[0]))
+    told = ", ".join(f"{code} {count:,}" for code, count in counts[:_SHOWN_CODES])
+    others = len(counts) - _SHOWN_CODES
+    yield Line("failures", f"{told}, and {others} more" if others > 0 else told, is_prose=True)
+
+
+def _figure_lines(result: Mapping[str, Any]) -> Iterable[Line]:
+    for label in ("predicted", "actual"):
+        if (told := _figures(result.get(label))) is not None:
+            yield Line(label, told)
+    off_by = result.get("off_by")
+    if not isinstance(off_by, dict):
+        return
+    told = ", ".join(
+        f"{name} {percent:+.1f} %"
+        for name in _FIGURES
+        if isinstance(percent := off_by.get(f"{name}_percent"), int | float)
+    )
+    if told:
+        yield Line("off by", told)
+
+
+def _figures(value: Any) -> str | None:
+    match value:
+        case {
+            "operations": int(operations),
+            "seconds": int() | float() as seconds,
+            "dollars": int() | float() as dollars,
+        }:
+            time = duration(timedelta(seconds=seconds))
+            return f"{operations:,} operations, {time}, {dollars_text(dollars)}"
+    return None
+
+
+def _count(result: Mapping[str, Any], name: str) -> int | None:
+    value = result.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def share_text(progress: Progress) -> str | None:
+    """How much of it is done; never all of it before it is."""
+    if not progress.total:
+        return None
+    return f"{min(_PERCENT * progress.done // progress.total, _PERCENT)} %"
+
+
+def progress_text(job: Job) -> str:
+    """Parts, share, records, rate and expected end, as far as they are known."""
+    progress = job.progress
+    if progress is None:
+        return ""
+    total = "" if progress.total is None else f"/{progress.total:,}"
+    note = "" if progress.note is None else f" {progress.note}"
+    told = [f"{progress.done:,}{total}{note}"]
+    if (share := share_text(progress)) is not None:
+        told.append(share)
+    if progress.records is not None:
+        told.append(f"{progress.records:,} records")
+        # Since the row was written, so that a row that stays as it is reads as it did.
+        seconds = span(job.started_at, job.updated_at).total_seconds()
+        if seconds >= 1 and progress.records:
+            told.append(f"{progress.records / seconds:,.0f} a second")
+    if progress.ends_at is not None and (end := clock(progress.ends_at)) is not None:
+        told.append(f"ends at {end}")
+    return ", ".join(told)
+
+
+def ends_in_text(progress: Progress, now: datetime) -> str | None:
+    """How long it will still take, for a view that moves."""
+    if progress.ends_at is None:
+        return None
+    left = span(now.isoformat(), progress.ends_at)
+    return f"about {duration(left)} left" if left > timedelta(0) else "nearly done"

@@ -1,0 +1,241 @@
+"""`jobctl plan`: what a batch would come to, by hand or by a look at its dataset."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.shared import names
+from jobctl.connection import Connection
+from jobctl.plan_view import dollars_text, size_text
+from tests.jobctl.conftest import REGION, STAGE, Jobctl, refused
+
+DATA_BUCKET = "data"
+# 150 bytes with its line break.
+LINE = b'{"sku":"%s"}\n' % (b"x" * 139)
+
+
+@pytest.fixture
+def datasets(connection: Connection) -> Connection:
+    """A stage whose bucket of datasets is empty."""
+    connection.s3.create_bucket(
+        Bucket=DATA_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    connection.ssm.put_parameter(
+        Name=names.data_bucket_parameter(STAGE), Value=DATA_BUCKET, Type="String"
+    )
+    return connection
+
+
+def put(connection: Connection, body: bytes, key: str = "incoming/x.jsonl") -> None:
+    connection.s3.put_object(Bucket=DATA_BUCKET, Key=key, Body=body)
+
+
+def payload(**fields: Any) -> str:
+    return json.dumps({"dataset": "incoming/x.jsonl", "processor": "normalize-products"} | fields)
+
+
+def lines(text: str) -> dict[str, str]:
+    return {line[:11].strip(): line[11:] for line in text.splitlines() if line[:1] != " "}
+
+
+def test_a_plan_by_hand_asks_nobody(monkeypatch: pytest.MonkeyPatch, jobctl: Jobctl) -> None:
+    def refuse() -> Connection:
+        raise AssertionError("nothing is to be asked")
+
+    monkeypatch.setattr(Connection, "to_aws", refuse)
+
+    result = jobctl("plan", "--records", "10000000", "--record-bytes", "200")
+
+    assert result.exit_code == 0
+    told = lines(result.stdout)
+    assert told["records"] == "10,000,000 of about 200 bytes, 2.0 GB"
+    assert told["executions"] == "9: a parent of 8, 4 workers at once"
+    assert told["chunks"] == "2,500 of 800.0 kB, about 4,000 records"
+    assert told["operations"] == "2,530; at most 315 in one execution (limit 3,000)"
+    assert told["written"].endswith("in one execution (limit 100 MB)")
+    assert told["time"].endswith("within the 15 min 00 s wished for")
+    assert told["cost"] == "$0.10, list prices of us-east-1"
+
+
+def test_the_plan_fits_80_columns(jobctl: Jobctl) -> None:
+    result = jobctl("plan", "--records", "10000000000", "--record-bytes", "200")
+
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_a_target_that_is_missed_says_what_to_do(jobctl: Jobctl) -> None:
+    slow = ("--record-bytes", "200", "--max-workers", "2", "--records-per-second", "100")
+
+    missed = jobctl("plan", "--records", "1000000", *slow)
+    for_days = jobctl("plan", "--records", "100000000", *slow)
+
+    assert "more workers or more minutes" in " ".join(missed.stdout.split())
+    assert "`jobctl retry` goes on where it stopped" in " ".join(for_days.stdout.split())
+
+
+def test_more_time_needs_fewer_workers(jobctl: Jobctl) -> None:
+    result = jobctl(
+        "plan", "--records", "5000000", "--record-bytes", "200", "--target-minutes", "60"
+    )
+
+    assert lines(result.stdout)["executions"] == "1"
+
+
+def test_a_script_gets_json(jobctl: Jobctl) -> None:
+    result = jobctl("plan", "--records", "1000000", "--record-bytes", "150", "--json")
+
+    told = json.loads(result.stdout)
+    assert (told["records"], told["chunks"], told["predicted"]["operations"]) == (
+        1_000_000,
+        250,
+        256,
+    )
+
+
+@pytest.mark.usefixtures("datasets")
+def test_a_dataset_is_measured_by_a_few_small_reads(
+    datasets: Connection, jobctl: Jobctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(datasets, LINE * 100_000)
+    read: list[str] = []
+    get_object = datasets.s3.get_object
+
+    def counted(**asked: Any) -> Any:
+        read.append(asked["Range"])
+        return get_object(**asked)
+
+    monkeypatch.setattr(datasets.s3, "get_object", counted)
+
+    result = jobctl("plan", "--payload", payload())
+
+    assert result.exit_code == 0
+    assert lines(result.stdout)["records"] == "100,000 of about 150 bytes, 15.0 MB"
+    assert len(read) == 5
+
+
+def test_the_wishes_of_the_payload_are_those_of_the_plan(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE * 10_000)
+    wished = payload(target_minutes=1, max_workers=3, records_per_second=50)
+
+    told = lines(jobctl("plan", "--payload", wished).stdout)
+    overridden = lines(jobctl("plan", "--payload", wished, "--max-workers", "7").stdout)
+
+    assert told["assumed"] == "50 records a second and worker, at most 3 workers"
+    assert overridden["assumed"] == "50 records a second and worker, at most 7 workers"
+
+
+def test_writing_every_record_into_a_table_is_in_the_cost(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE * 100_000)
+
+    told = lines(jobctl("plan", "--payload", payload(processor="load-products")).stdout)
+
+    assert told["cost"].startswith("$0.06")
+
+
+def test_another_bucket_is_looked_at_where_the_address_says(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE * 10, "elsewhere/x.jsonl")
+
+    result = jobctl(
+        "plan", "--payload", payload(dataset={"s3": f"s3://{DATA_BUCKET}/elsewhere/x.jsonl"})
+    )
+
+    assert lines(result.stdout)["records"].startswith("10 of")
+
+
+def test_an_empty_dataset_is_no_chunk(datasets: Connection, jobctl: Jobctl) -> None:
+    put(datasets, b"")
+
+    told = lines(jobctl("plan", "--payload", payload()).stdout)
+
+    assert told["records"].startswith("0 of")
+    assert "chunks" not in told
+
+
+@pytest.mark.usefixtures("datasets")
+@pytest.mark.parametrize(
+    ("fields", "exit_code", "reason"),
+    [
+        ({}, 3, "payload.dataset: nothing is under this key"),
+        ({"dataset": "s3://no-such-bucket/x.jsonl"}, 3, "there is no such bucket"),
+        ({"dataset": None}, 2, "payload.dataset is missing"),
+        ({"dataset": {"s3": "https://private"}}, 2, "payload.dataset must be a key"),
+        ({"dataset": {"table": "products"}}, 2, "--records and --record-bytes"),
+        ({"dataset": "incoming/private.jsonl.gz"}, 2, "compressed or Parquet"),
+        ({"target_minutes": "private"}, 2, "payload.target_minutes must be a whole number"),
+        ({"max_workers": 0}, 2, "payload.max_workers must be a whole number"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line_that_names_the_field(
+    fields: dict[str, Any], exit_code: int, reason: str, jobctl: Jobctl
+) -> None:
+    line = refused(jobctl("plan", "--payload", payload(**fields)), exit_code)
+
+    assert reason in line
+    assert "private" not in line
+
+
+@pytest.mark.parametrize("body", [gzip.compress(LINE * 10), b"PAR1" + LINE])
+def test_what_only_looks_like_lines_is_told_by_its_beginning(
+    body: bytes, datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, body)
+
+    assert "data-pipeline" in refused(jobctl("plan", "--payload", payload()), 2)
+
+
+def test_a_dataset_that_may_not_be_read_is_told_with_the_fix(
+    datasets: Connection, jobctl: Jobctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(**_asked: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+
+    monkeypatch.setattr(datasets.s3, "get_object", deny)
+
+    assert "operator policy" in refused(jobctl("plan", "--payload", payload()), 4)
+
+
+def test_a_stage_without_datasets_says_so(jobctl: Jobctl) -> None:
+    assert "has no data bucket" in refused(jobctl("plan", "--payload", payload()), 3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--records", "10"), ("--payload", "{}", "--records", "10", "--record-bytes", "10")],
+)
+def test_a_plan_of_nothing_in_particular_is_refused(
+    arguments: tuple[str, ...], jobctl: Jobctl
+) -> None:
+    assert "plan needs --payload, or both" in refused(jobctl("plan", *arguments), 2)
+
+
+def test_what_is_too_large_for_any_tree_is_refused(jobctl: Jobctl) -> None:
+    result = jobctl("plan", "--records", "100000000000000", "--record-bytes", "3")
+
+    assert "split it into several" in refused(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (2.5e9, "2.5 GB"),
+        (9e17, "900.0 PB"),
+    ],
+)
+def test_a_size_is_told_in_the_unit_that_a_person_would_take(size: float, text: str) -> None:
+    assert size_text(size) == text
+
+
+def test_less_than_a_cent_is_told_too() -> None:
+    assert (dollars_text(0.0098), dollars_text(141.093)) == ("$0.0098", "$141.09")
