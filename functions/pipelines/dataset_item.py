@@ -4,6 +4,7 @@ DynamoDB's numbers are decimals of 38 digits: JSON's are kept as they are writte
 come back as int, as float where that is exactly the number, and else as `Decimal`.
 """
 
+import base64
 import math
 from collections.abc import Mapping
 from decimal import Decimal
@@ -52,21 +53,29 @@ def _container(value: Any, depth: int) -> "AttributeValueTypeDef":
 
 
 def from_attribute(attribute: Mapping[str, Any]) -> Any:
-    """JSON's value; what only DynamoDB has (bytes, sets) is no part of a dataset."""
+    """JSON's value; of what only DynamoDB has, bytes become base64 and sets become lists."""
     ((kind, value),) = attribute.items()
     match kind:
-        case "S" | "BOOL":
-            return value
-        case "N":
-            return _from_number(value)
-        case "NULL":
-            return None
         case "M":
             return {name: from_attribute(each) for name, each in value.items()}
         case "L":
             return [from_attribute(each) for each in value]
+        case "SS" | "NS" | "BS":
+            return [from_attribute({kind[0]: each}) for each in value]
         case _:
-            raise RecordRefusedError(UNFIT, f"it has a value of DynamoDB's type {kind}")
+            return _from_scalar(kind, value)
+
+
+def _from_scalar(kind: str, value: Any) -> Any:
+    match kind:
+        case "N":
+            return _from_number(value)
+        case "NULL":
+            return None
+        case "B":
+            return base64.b64encode(value).decode()
+        case _:
+            return value
 
 
 def _text(text: str) -> str:

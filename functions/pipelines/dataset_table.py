@@ -234,8 +234,11 @@ def _key(dataset: str, key: str) -> dict[str, Any]:
 
 
 def _row(item: Mapping[str, Any]) -> Row:
-    source = item.get(SOURCE, {}).get("S", "")
-    return Row(item[names.ITEM_SORT_KEY]["S"], from_attribute(item[RECORD]), source)
+    source = from_attribute(item.get(SOURCE, {"S": ""}))
+    record = from_attribute(item.get(RECORD, {"NULL": True}))
+    # What others wrote by hand may hold none: an empty one is refused by its schema, and it alone.
+    known = record if isinstance(record, Mapping) else {}
+    return Row(item[names.ITEM_SORT_KEY]["S"], known, str(source))
 
 
 def _condition(dataset: str, bucket: int, first: str | None, last: str | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from functions.pipelines.dataset_table import (
     TableBusyError,
     TableCall,
     bucket_of,
+    partition,
 )
 from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.record_checksum import canonical
@@ -131,11 +132,13 @@ def test_twenty_five_records_are_one_call(table: DatasetTable, client: Recording
     assert [len(request["RequestItems"][TABLE]) for _, request in client.calls] == [25, 25, 10]
 
 
-def test_the_last_record_of_a_key_stays(table: DatasetTable) -> None:
+def test_the_last_record_of_a_key_stays(table: DatasetTable, client: Recording) -> None:
+    """DynamoDB refuses a batch that has a key twice."""
     twice = [Row("a", {"n": 1}), Row("b", {"n": 2}), Row("a", {"n": 3})]
 
     table.write(DATASET, twice)
 
+    assert [len(request["RequestItems"][TABLE]) for _, request in client.calls] == [2]
     assert table.read_back(DATASET, ["a", "b"]) == {"a": {"n": 3}, "b": {"n": 2}}
 
 
@@ -415,3 +418,22 @@ def test_records_are_estimated_from_a_few_partitions(table: DatasetTable) -> Non
 
     assert counted == [0, 64, 128, 192]
     assert estimate == 256 * (10 + 11 + 12 + 10) // 4
+
+
+def test_what_others_wrote_by_hand_does_not_stop_the_reading(
+    table: DatasetTable, client: Recording
+) -> None:
+    def item(key: str, **attributes: Any) -> None:
+        name = partition(DATASET, bucket_of(key))
+        keys = {names.ITEM_KEY: {"S": name}, names.ITEM_SORT_KEY: {"S": key}}
+        client._client.put_item(TableName=TABLE, Item={**keys, **attributes})
+
+    item("a", record={"M": {"b": {"B": b"\xff"}, "n": {"NS": ["1", "2"]}, "s": {"SS": ["x"]}}})
+    item("b")
+    item("c", record={"S": "text"}, source={"N": "7"})
+
+    assert table.read_back(DATASET, ["a", "b", "c"]) == {
+        "a": {"b": "/w==", "n": [1, 2], "s": ["x"]},
+        "b": {},
+        "c": {},
+    }
