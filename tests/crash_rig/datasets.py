@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from functions.pipelines.records import Refusal
@@ -24,12 +24,17 @@ EVERY = 7
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The bytes, the keys of the records that can be processed, and where and why others cannot."""
+    """Records, as bytes or in pages.
 
-    body: bytes
+    *offsets* is where each begins that is an object; *good* are the keys of those that can be
+    processed, *refused* is where others are, and why.
+    """
+
     good: frozenset[str]
     refused: tuple[tuple[int, str], ...] = ()
+    body: bytes = b""
     pages: Sequence[Sequence[Mapping[str, Any]]] = ()
+    offsets: Mapping[str, int] = field(default_factory=dict)
 
 
 def product(key: str, number: int) -> dict[str, Any]:
@@ -42,14 +47,15 @@ def product(key: str, number: int) -> dict[str, Any]:
     }
 
 
-def json_lines(records: int, mark: str, *, is_spoilt: bool = True) -> Dataset:
-    """JSON Lines, the last one cut off where any is spoilt; blank lines are no records."""
-    body, good, refused = b"", set(), []
+def json_lines(records: int, mark: str) -> Dataset:
+    """JSON Lines, the last one cut off; blank lines are no records."""
+    body, good, refused, offsets = b"", set(), [], {}
     ways = list(SPOILT.values())
     for number in range(records):
         key = f"{mark}-{number:05}"
         line = json.dumps(product(key, number), ensure_ascii=False).encode()
-        if not is_spoilt or number % EVERY != EVERY - 1:
+        offsets[key] = len(body)
+        if number % EVERY != EVERY - 1:
             good.add(key)
         else:
             spoil, code = ways[number // EVERY % len(ways)]
@@ -58,26 +64,55 @@ def json_lines(records: int, mark: str, *, is_spoilt: bool = True) -> Dataset:
         body += line + (b"\r\n" if number % 3 == 0 else b"\n")
         if number % 10 == 0:
             body += b"\n"
-    if is_spoilt:
-        refused.append((len(body), str(Refusal.TRUNCATED)))
-        body += b'{"sku": "' + mark.encode()
-    return Dataset(body, frozenset(good), tuple(refused))
+    refused.append((len(body), str(Refusal.TRUNCATED)))
+    body += b'{"sku": "' + mark.encode()
+    return Dataset(frozenset(good), tuple(refused), body, offsets=offsets)
 
 
 def csv_gzip(records: int, mark: str) -> Dataset:
-    """A compressed table with a line break in a name, and a price below zero."""
+    """A compressed table with line breaks in names, and prices below zero."""
     written = io.StringIO(newline="")
-    keys = [f"{mark}-{number:05}" for number in range(records)]
+    good, refused, offsets = set(), [], {}
     writer = csv.DictWriter(written, list(product("any", 0)))
     writer.writeheader()
-    refused = []
-    for number, key in enumerate(keys):
+    for number in range(records):
+        key = f"{mark}-{number:05}"
         row = product(key, number)
+        offsets[key] = len(written.getvalue().encode())
         if number % EVERY == 1:
             row["name"] = 'A "large"\ntable'
-        if number % EVERY == EVERY - 1:
+        if number % EVERY != EVERY - 1:
+            good.add(key)
+        else:
             row["price"] = "-1"
-            refused.append((len(written.getvalue().encode()), str(Refusal.SCHEMA)))
+            refused.append((offsets[key], str(Refusal.SCHEMA)))
         writer.writerow(row)
-    good = frozenset(key for number, key in enumerate(keys) if number % EVERY != EVERY - 1)
-    return Dataset(gzip.compress(written.getvalue().encode(), mtime=0), good, tuple(refused))
+    body = gzip.compress(written.getvalue().encode(), mtime=0)
+    return Dataset(frozenset(good), tuple(refused), body, offsets=offsets)
+
+
+def pages(records: int, mark: str, *, page: int) -> Dataset:
+    """Pages of an API, with prices below zero."""
+    products = [product(f"{mark}-{number:05}", number) for number in range(records)]
+    for each in products[EVERY - 1 :: EVERY]:
+        each["price"] = -1
+    return Dataset(
+        frozenset(each["sku"] for each in products if each["price"] >= 0),
+        tuple((at, str(Refusal.SCHEMA)) for at, each in enumerate(products) if each["price"] < 0),
+        pages=[products[first : first + page] for first in range(0, records, page)],
+        offsets={each["sku"]: at for at, each in enumerate(products)},
+    )
+
+
+def notes(records: int, mark: str) -> Dataset:
+    """Records to be posted, each with an id, and every so often without."""
+    body, good, refused = b"", set(), []
+    for number in range(records):
+        key = f"{mark}-{number:05}"
+        if number % EVERY == EVERY - 1:
+            refused.append((len(body), str(Refusal.SCHEMA)))
+            body += json.dumps({"note": key}).encode() + b"\n"
+        else:
+            good.add(key)
+            body += json.dumps({"id": key, "note": number}).encode() + b"\n"
+    return Dataset(frozenset(good), tuple(refused), body)

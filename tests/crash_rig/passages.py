@@ -26,7 +26,6 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.compat import ensure_unicode
 from botocore.hooks import BaseEventHooks
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
@@ -35,6 +34,8 @@ from functions.shared import names
 # All of one length, so that a file's size is a count; one checkpoint may hold a dozen operations.
 _RECORD_BYTES = 512
 _CHECKPOINT = "checkpoint "
+# How a run over a dataset is called, which is derived from the job's id among others.
+_RUN = re.compile(r"/[0-9a-f]{16}/")
 # An id that a job makes up is another one each time.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -192,8 +193,8 @@ def _describe_s3(operation: str, request: AWSPreparedRequest) -> str:
     address = urlsplit(request.url)
     query = parse_qs(address.query)
     parts = [*query.get("prefix", []), *query.get("partNumber", [])]
-    parts.append(ensure_unicode(request.headers.get("Range", "")))
-    return " ".join([operation, address.path, *filter(None, parts)])
+    parts.append(os.fsdecode(request.headers.get("Range", "")))
+    return _RUN.sub("/RUN/", " ".join([operation, address.path, *filter(None, parts)]))
 
 
 def describe(operation: str, body: bytes | str | None) -> str | None:

@@ -37,17 +37,33 @@ FUNCTIONS = {
     "data-pipeline": Function("functions.pipelines.data_pipeline.handler"),
 }
 
-# What is measured is another figure each time; in a part's metadata it is the last two numbers.
-_MEASURED = re.compile(
-    r'(\\*"(?:seconds|dollars|peak_memory_mib|seconds_percent|dollars_percent)\\*": )[-+.\de]+'
+# What is measured is another figure each time: of the time, of memory, of how long numbers are.
+_MEASURES = (
+    "seconds",
+    "worker_seconds",
+    "dollars",
+    "peak_memory_mib",
+    "seconds_percent",
+    "dollars_percent",
+    "checkpoint_bytes",
 )
-_MEASURED_OF_PART = re.compile(r'(\\"[0-9a-f]+\\"), ?\d+, ?\d+\]')
-# Where the destination is every job's, records are named after their job, and so these differ.
+_MEASURED = re.compile(rf'(\\*"(?:{"|".join(_MEASURES)})\\*": ?)[-+.\de]+')
+# In a part's summary it is the milliseconds and the MiB behind the kinds of failures.
+_MEASURED_OF_PART = re.compile(r"(\}), ?\d+, ?\d+(, ?\d+\])")
+# What begins the keys of a run's records, which is derived from the job's id among others.
+_ROOT = re.compile(r"JOB-[0-9a-f]{12}(?=-)")
+_RUN = re.compile(r"^(?:results|work|datasets)/[^/]+/([0-9a-f]{16})/")
+# What differs where records are named after their job.
 _OF_CONTENT = {
     "HASH": r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])",
     "SUM": r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",
+    "DIGEST": r"(?<=\d:)[0-9a-f]{16}(?![0-9a-f])",
 }
 _BUCKET = re.compile(r"(products)#[0-9a-f]{2}")
+
+
+_COUNTS = ("outcome", "records", "succeeded", "failed", "rejected", "failures")
+_REFUSED = ("/failed.jsonl", "/rejects.jsonl")
 
 
 class Place(StrEnum):
@@ -83,7 +99,8 @@ class Scenario:
 
     Where records are *refused_at_first*, by whom they are posted to, that fails a first attempt.
 
-    Both are made for the job of an id: where jobs share a destination, so do their records.
+    Both are made for the job of an id: where jobs share a destination, the *content* is each
+    job's *own*, its records named after it.
     """
 
     name: str
@@ -94,6 +111,7 @@ class Scenario:
     facts: Facts
     suffix: str = "jsonl"
     refused_at_first: frozenset[str] = frozenset()
+    is_content_own: bool = False
     in_order_until: str | None = None
 
     def __str__(self) -> str:
@@ -142,7 +160,7 @@ class Pipelines:
         }
         row = self._rows.get(job_id)
         return ended, Trace(
-            _told(job_id, ended, row, left), _facts(scenario, dataset, ended, row, left)
+            _told(scenario, job_id, ended, row, left), _facts(scenario, dataset, ended, row, left)
         )
 
     def run_alone(self, scenario: Scenario, job_id: str) -> tuple[Ended, Trace]:
@@ -184,14 +202,32 @@ class Pipelines:
         return found
 
 
-def _told(job_id: str, ended: Ended, row: Mapping[str, Any], left: Mapping[str, Any]) -> str:
+def _told(
+    scenario: Scenario, job_id: str, ended: Ended, row: Mapping[str, Any], left: Mapping[str, Any]
+) -> str:
     # A key that is posted twice is one, and its bodies are the same or differ.
     posted = {key: sorted(set(bodies)) for key, bodies in left["posted"].items()}
-    text = as_text(job_id, ended, row, {**left, "posted": posted})
-    text = _MEASURED_OF_PART.sub(r"\1, ANY]", _MEASURED.sub(r"\1ANY", text))
-    text = _BUCKET.sub(r"\1#BUCKET", text)
-    for name, pattern in _OF_CONTENT.items():
-        text = numbered(text, pattern, name)
+    runs = {found[1] for key in left["objects"] if (found := _RUN.search(key))}
+    # Objects are in the order of their keys, and so of the runs' names.
+    objects = [[_named(key, runs), each] for key, each in left["objects"].items()]
+    objects.sort(key=lambda each: each[0])
+    # By their own key: their partitions are hashes.
+    items = sorted(left["items"], key=lambda item: item[names.ITEM_SORT_KEY]["S"])
+    everything = {"objects": objects, "items": items, "posted": posted}
+    text = as_text(job_id, ended, row, everything)
+    text = _ROOT.sub("ROOT", _named(text, runs))
+    text = _MEASURED_OF_PART.sub(r"\1, ANY\2", _MEASURED.sub(r"\1ANY", text))
+    if scenario.is_content_own:
+        text = _BUCKET.sub(r"\1#BUCKET", text)
+        for name, pattern in _OF_CONTENT.items():
+            text = numbered(text, pattern, name)
+    return text
+
+
+def _named(text: str, runs: Iterable[str]) -> str:
+    """*text* with the name of the only run, which is derived from the job's id among others."""
+    for run in runs:
+        text = text.replace(run, "RUN")
     return text
 
 
@@ -204,6 +240,8 @@ def _facts(
 ) -> Facts:
     found = list(_found(scenario.place, left))
     result = ended.result or {}
+    # Of the last attempt.
+    refused = max((key for key in left["objects"] if key.endswith(_REFUSED)), default=None)
     told = {name: result[name] for name in _COUNTS if name in result}
     return Facts(
         row=row["status"],
@@ -214,16 +252,19 @@ def _facts(
         twice=len(found) - len(set(found)),
         strange=len(set(found) - dataset.good),
         refused=tuple(
-            (record["offset"], record["error"])
-            for key, each in left["objects"].items()
-            if key.endswith(_REFUSED)
-            for record in map(json.loads, each["lines"])
+            sorted(
+                (_place_of(record, dataset), record["error"])
+                for record in map(json.loads, left["objects"][refused]["lines"] if refused else ())
+            )
         ),
     )
 
 
-_COUNTS = ("records", "succeeded", "failed", "rejected", "failures")
-_REFUSED = ("/failed.jsonl", "/rejects.jsonl")
+def _place_of(refused: Mapping[str, Any], dataset: Dataset) -> int:
+    """Where in its dataset a refused record began."""
+    if refused.get("stage") == "transform":
+        return dataset.offsets[refused["record"]["sku"]]
+    return int(refused.get("offset", refused.get("at", -1)))
 
 
 def _found(place: Place, left: Mapping[str, Any]) -> Iterable[str]:
@@ -236,8 +277,7 @@ def _found(place: Place, left: Mapping[str, Any]) -> Iterable[str]:
             yield key if is_in_place else f"{key} in {bucket}"
     elif place is Place.MAILBOX:
         for bodies in left["posted"].values():
-            for body in set(bodies):
-                yield from (record["id"] for record in json.loads(body))
+            yield from (json.loads(body)["id"] for body in set(bodies))
     else:
         for key, each in left["objects"].items():
             is_there = "/processed/" in key if place is Place.PARTS else key.startswith("datasets/")

@@ -81,11 +81,16 @@ class Tally:
 Choice = Callable[[Sequence[Death], Sequence[str]], Sequence[Death]]
 
 
+def every(deaths: Sequence[Death], _calls: Sequence[str]) -> Sequence[Death]:
+    """All of them."""
+    return deaths
+
+
 def survive(
     scenario: ScenarioT,
     stage: Stage[ScenarioT],
     *,
-    choose: Choice = lambda deaths, _calls: deaths,
+    choose: Choice = every,
 ) -> Tally:
     """Let one job die at each point of *scenario*; say what was not as it should be.
 
@@ -107,8 +112,9 @@ def survive(
             wrong.append(f"{death}: {trace.facts}\n{_difference(expected, trace)}")
         return len(ended.calls) - len(undisturbed.calls), wrong
 
-    every = every_death(undisturbed.calls, until=scenario.in_order_until)
-    deaths = choose(every, undisturbed.calls)
+    deaths = choose(
+        every_death(undisturbed.calls, until=scenario.in_order_until), undisturbed.calls
+    )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         endings = list(pool.map(die, range(1, len(deaths) + 1), deaths))
     wrong = [line for _, lines in endings for line in lines]

@@ -16,7 +16,7 @@ class WebApi:
     """Serves on one port of this machine for as long as it is entered.
 
     All is by path: the *pages* that are read there, the ids of records that are *refused*, and what
-    was *posted* and taken, by its Idempotency-Key.
+    was *posted* and taken, by the record's key.
     """
 
     pages: dict[str, Sequence[Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
@@ -52,14 +52,16 @@ class WebApi:
         following = str(number + 1) if number + 1 < len(pages) else None
         return json.dumps({"items": pages[number], "next": following}).encode()
 
-    def take(self, path: str, key: str, body: bytes) -> bool:
-        """Take all of a list of records or none."""
-        if not self.refused.get(path, frozenset()).isdisjoint(
-            each["id"] for each in json.loads(body)
-        ):
+    def take(self, path: str, body: bytes) -> bool:
+        """Take all of the posted records or none."""
+        records = json.loads(body)["records"]
+        ids = [each["record"]["id"] for each in records]
+        if not self.refused.get(path, frozenset()).isdisjoint(ids):
             return False
         with self._lock:
-            self.posted.setdefault(path, {}).setdefault(key, []).append(body.decode())
+            box = self.posted.setdefault(path, {})
+            for each in records:
+                box.setdefault(each["key"], []).append(json.dumps(each["record"]))
         return True
 
 
@@ -87,8 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path, key = urlsplit(self.path).path, self.headers["Idempotency-Key"]
-        is_taken = self.server.api.take(path, key, body)
+        is_taken = self.server.api.take(urlsplit(self.path).path, body)
         self._answer(b"{}", HTTPStatus.OK if is_taken else HTTPStatus.UNPROCESSABLE_ENTITY)
 
     def _answer(self, body: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
