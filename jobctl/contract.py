@@ -26,6 +26,9 @@ class Operation(StrEnum):
     ASKING = "waiting for people"
     APPROVAL = "document-approval"
     ONBOARDING = "user-onboarding"
+    DATASETS = "batch-processing and data-pipeline"
+    BATCH = "batch-processing"
+    PIPELINE = "data-pipeline"
 
 
 class Source(StrEnum):
@@ -1102,6 +1105,307 @@ _ONBOARDING = (
     ),
 )
 
+_DATASETS = (
+    _asked_ended(
+        Operation.DATASETS,
+        "schema_mismatch",
+        "Not one of the first records is what the transform takes, or the CSV header lacks a "
+        "field of it; nothing was processed. The message names the rules that were broken.",
+        "Mend the dataset, or name the right processor or transform under a new job id. Retry: "
+        "the dataset is looked at anew.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "csv_header",
+        "The first line of the CSV does not name its columns: it is empty, too long, or names "
+        "one twice.",
+        "Put the header right, then retry.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "unknown_format",
+        "Neither the payload nor the key says whether it is JSON Lines, CSV or Parquet.",
+        "Submit it with a `format`, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "unknown_endpoint",
+        "No operator has added an endpoint of this name to the stage.",
+        "Add its parameter below `/durable-jobs/<stage>/endpoints/`, then retry.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "endpoint_unfit",
+        "What operators wrote down about the endpoint cannot be used; the message says what.",
+        "Mend the endpoint's parameter or its secret, then retry.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "endpoint_busy",
+        "The endpoint gave no answer, or failed, however often it was asked.",
+        "Retry when it answers again: what is done is not done again.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "answer_too_large",
+        "The endpoint's answer is larger than a function holds.",
+        "Have the endpoint answer with less at a time, then retry.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "object_missing",
+        "A part that the job had written is not in the data bucket any more.",
+        "Find out who removes objects there. Retry: what is missing is made anew.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "object_access",
+        "The function may not do this in the bucket.",
+        "Mend the function's role or the bucket's policy, then retry.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "objects_busy",
+        "S3 could not do it, nor when it was tried again for a long while.",
+        "Retry when S3 answers again: what is done is not done again.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "table_busy",
+        "DynamoDB did not take or give the records, nor when it was tried again for a long while.",
+        "Retry when the table answers again: a record written twice is there once.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "downstream_throttled",
+        "What is called asked for fewer calls until the job's patience of hours was over.",
+        "Retry when it takes records again, with fewer `max_workers` in a new job if it never "
+        "took as many.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "destination_refused",
+        "The destination does not take a record that its schema lets pass.",
+        "Tell who looks after the transform: it gives what no item can hold.",
+    ),
+    _asked_ended(
+        Operation.DATASETS,
+        "job_not_ours",
+        "Somebody stopped the job, or another attempt runs: this execution found that out and "
+        "ended. It changes nothing in a row that is another attempt's.",
+        "Nothing, or retry where it was stopped by mistake.",
+    ),
+)
+
+_BATCH = (
+    _asked_ended(
+        Operation.BATCH,
+        "dataset_not_found",
+        "Nothing is where the payload says; nothing was processed.",
+        "Upload it under its key, then retry; or submit the right key under a new job id.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "dataset_changed",
+        "The dataset is not the one any more that was measured: it was written or removed while "
+        "it was read. What was processed stays.",
+        "Find out who writes there. Retry: the dataset that is there is processed from its "
+        "beginning.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "dataset_not_splittable",
+        "The dataset is compressed or Parquet, which one worker must read from its beginning.",
+        "Let a `data-pipeline` unpack it, or submit it unpacked, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "dataset_access",
+        "The stage does not let its functions read there.",
+        "Add the bucket to the stage's `source_buckets` and deploy, then retry.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "dataset_too_large",
+        "Even the largest chunks that end in time are too many for one tree of executions.",
+        "Split it into several datasets, each a job of its own.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "unknown_processor",
+        "No processor has the name that the payload gives, or it lacks what the processor needs.",
+        "Submit it with one that the message lists, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "too_many_failures",
+        "All records were tried, and more failed than `tolerated_failures_percent`. The others "
+        "are processed; the message says where the failed ones are with their reasons.",
+        "`jobctl retry-failed` submits only the failed records, once what they failed of is "
+        "mended. A retry does the chunks again that they are in.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "downstream_unavailable",
+        "What the processor calls took nothing until the job's patience of hours was over.",
+        "Retry when it takes records again: chunks that are done are not done again.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "endpoint_refused",
+        "The endpoint is not there, or does not let us in; no record is to blame.",
+        "Mend the endpoint or its secret, then retry: chunks that are done are not done again.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "endpoint_answer",
+        "The endpoint's answer does not tell which records it took.",
+        "Have the endpoint answer as agreed, then retry: records keep their idempotency keys.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "chunk_too_slow",
+        "A chunk did not end within an invocation.",
+        "Submit it with the `records_per_second` that a worker really does, under a new job id, "
+        "so that chunks are smaller.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "counts_differ",
+        "The counts do not add up: parts are missing, or code is wrong. Nothing is said to be "
+        "done.",
+        "Find out who writes into `results/` of the job. Retry: every part is looked at again.",
+    ),
+)
+
+_PIPELINE = (
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_not_found",
+        "Nothing is where the payload says; nothing was loaded.",
+        "Upload it under its key, then retry; or submit the right key under a new job id.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_changed",
+        "An object of the source is not the one any more that was looked at first; nothing was "
+        "loaded.",
+        "Find out who writes there. Retry: the source that is there is read from its beginning.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_empty",
+        "The source has no record.",
+        "Find out why, then retry; or submit it with `allow_empty` under a new job id.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_access",
+        "The function may not read the source.",
+        "Add the bucket to the stage's `source_buckets` and deploy, then retry.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_unreadable",
+        "The source is not what its name or its format says: no gzip, no Parquet, no text.",
+        "Upload a sound one, then retry.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_too_large",
+        "A Parquet file does not fit the function's temporary space.",
+        "Cut it into several objects below one prefix, and submit that under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "too_many_objects",
+        "Below the prefix are more objects than one job reads.",
+        "Submit several prefixes, each as a job of its own.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "too_many_parts",
+        "The source has more parts than a manifest can list.",
+        "Submit it with more `part_records` under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "too_many_pauses",
+        "The source asked for so many pauses that the execution would run out of operations.",
+        "Have it give larger pages or shorter pauses. Retry: extracting goes on where it stopped.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_refused",
+        "The source does not give a page, however often it is asked.",
+        "Mend the endpoint, its path or its secret. Retry: extracting goes on at that page.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_unfit",
+        "The source's answer is no page as it was agreed on, or its next page is elsewhere.",
+        "Have the source answer as agreed. Retry: extracting goes on at that page.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "source_loops",
+        "A page names one as its next that was there before.",
+        "Mend the source. Retry: extracting goes on at that page.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "unknown_transform",
+        "No transform has the name that the payload gives.",
+        "Submit it with one that the message lists, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "unknown_time_zone",
+        "The time zone of the off-peak hour is no name of the IANA database.",
+        "Submit it with a name such as `Europe/Berlin`, under a new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "too_many_rejects",
+        "More records were rejected than `tolerated_rejects_percent`; nothing was loaded. The "
+        "rejects are in the bucket with their reasons.",
+        "Mend them in the source and retry, or submit it with a higher share under a new job id.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "records_lost",
+        "Of what went into a part something came out neither as a record nor as a reject: the "
+        "transform is wrong; nothing was loaded.",
+        "Mend the transform and raise its version, then retry.",
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "staged_part_changed",
+        "A staged part is not what its manifest says; nothing was done with it.",
+        "Find out who writes into `work/`. Submit it under a new job id, which stages everything "
+        "anew.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.PIPELINE,
+        "verification_failed",
+        "The destination does not hold what was loaded into it. The message counts the "
+        "difference, `difference.json` tells it part by part.",
+        "Find out who else writes there. Retry: it is loaded again and verified again; what is "
+        "there already is not doubled.",
+    ),
+)
+
 CONTRACT: tuple[ContractEntry, ...] = (
     *_PUT_OBJECT,
     *_PUT_ITEM,
@@ -1115,6 +1419,9 @@ CONTRACT: tuple[ContractEntry, ...] = (
     *_ASKING,
     *_APPROVAL,
     *_ONBOARDING,
+    *_DATASETS,
+    *_BATCH,
+    *_PIPELINE,
 )
 
 

@@ -123,6 +123,19 @@ _HEADINGS = {
             "that begin with `mail_` too."
         ),
     ),
+    Operation.DATASETS: (
+        "While it runs: datasets",
+        (
+            "What `batch-processing` and `data-pipeline` share. A record that is refused is no "
+            "error of the job: it is counted and kept with its reason. Parts that are done stay "
+            "done, and a retry goes on behind them."
+        ),
+    ),
+    Operation.BATCH: ("While it runs: batch-processing", "What this job type adds."),
+    Operation.PIPELINE: (
+        "While it runs: data-pipeline",
+        "What this job type adds. Nothing is loaded before everything is transformed.",
+    ),
 }
 
 _NAMED_BY = {

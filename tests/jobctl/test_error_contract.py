@@ -44,6 +44,8 @@ ENDS_NO_JOB = {
     "mails_stopped",
     "unreadable_question",
     "part_failed",
+    # A chunk is put off to the next invocation.
+    "out_of_time",
 }
 
 
