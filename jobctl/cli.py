@@ -271,6 +271,8 @@ def list_jobs(
         check_job_type(job_type)
     with _busy("reading jobs"):
         jobs = target.client.list(status=status, job_type=job_type, limit=limit)
+        if not as_json:
+            jobs = [*target.client.with_progress(jobs)]
     if as_json:
         _out().print(jobs_as_json(jobs), soft_wrap=True, highlight=False)
         return

@@ -7,7 +7,8 @@ always right.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -53,6 +54,8 @@ _LONGEST_POLL_SECONDS = 5.0
 _FAILED_POLLS_IN_A_ROW = 5
 
 STOPPED_CODE = "execution_stopped"
+# Each is a read of its own, since the indexes do not change with every step of a job.
+_LOOKED_AT = 20
 # How an execution ends that writes no more into its row.
 _ENDED = frozenset({"FAILED", "TIMED_OUT", "STOPPED"})
 
@@ -298,6 +301,19 @@ class JobClient:
             with aws_errors_as_ours():
                 jobs += self._table.jobs_of_type(each, limit=limit, status=status)
         return sorted(jobs, key=lambda job: job.created_at, reverse=True)[:limit]
+
+    def with_progress(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """*jobs* as `list` gives them, the first running ones with how far they are."""
+        running = [job for job in jobs if job.status is JobStatus.PROCESSING]
+        rows: dict[str, Job | None] = {}
+        for job in running[:_LOOKED_AT]:
+            # A row that cannot be read is listed nevertheless, as the index tells it.
+            with aws_errors_as_ours(), suppress(InvalidJobError):
+                rows[job.job_id] = self._table.get(job.job_id, now=self._clock.now())
+        return [
+            job if (row := rows.get(job.job_id)) is None else replace(job, progress=row.progress)
+            for job in jobs
+        ]
 
     def retry(self, job_id: str) -> Job:
         """Start a badly ended job again, as its next attempt, and return it.

@@ -21,7 +21,7 @@ from rich.text import Text
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
 from functions.shared.question import Answer, Question
 from jobctl.contract import Operation, find
-from jobctl.dataset_view import count_lines, ends_in_text, progress_text
+from jobctl.dataset_view import count_lines, ends_in_text, progress_text, share_text
 from jobctl.execution_tree import Execution, Unread
 from jobctl.execution_view import execution_as_data, print_operations
 from jobctl.failed_records import has_failed_records
@@ -266,20 +266,39 @@ def jobs_as_json(jobs: Sequence[Job]) -> str:
 
 
 def jobs_table(jobs: Sequence[Job], now: datetime, width: int) -> Table:
-    """Ids are never cut, because they are there to be copied; a long type takes several lines."""
-    rows = [(job.job_id, job.job_type, job.status, age(job.created_at, now)) for job in jobs]
-    widths = [
-        max(len(title), *(len(row[column]) for row in rows))
-        for column, title in enumerate(_JOBS_COLUMNS)
+    """Ids are never cut, because they are there to be copied; a long type takes several lines.
+
+    How far a job is stands beside its status where nothing has to give way to it.
+    """
+    rows = [
+        (job.job_id, job.job_type, _status_and_share(job), age(job.created_at, now)) for job in jobs
     ]
-    spare = width - sum(widths) - (len(widths) - 1) * _JOBS_GAP
-    widths[_TYPE_COLUMN] = max(widths[_TYPE_COLUMN] + min(spare, 0), _NARROWEST_TYPE)
+    if _spare(rows, width) < 0:
+        rows = [(job.job_id, job.job_type, job.status, age(job.created_at, now)) for job in jobs]
+    widths = _widths(rows)
+    widths[_TYPE_COLUMN] = max(widths[_TYPE_COLUMN] + min(_spare(rows, width), 0), _NARROWEST_TYPE)
     table = Table(box=None, pad_edge=False, padding=(0, _JOBS_GAP, 0, 0), header_style="bold")
     for title, column_width in zip(_JOBS_COLUMNS, widths, strict=True):
         table.add_column(title, width=column_width, overflow="fold")
-    for job_id, job_type, status, how_long in rows:
-        table.add_row(job_id, job_type, Text(status, style=_STYLE[status]), how_long)
+    for job, (job_id, job_type, status, how_long) in zip(jobs, rows, strict=True):
+        table.add_row(job_id, job_type, Text(status, style=_STYLE[job.status]), how_long)
     return table
+
+
+def _status_and_share(job: Job) -> str:
+    share = None if job.progress is None or job.is_terminal else share_text(job.progress)
+    return job.status if share is None else f"{job.status} {share}"
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(len(title), *(len(row[column]) for row in rows))
+        for column, title in enumerate(_JOBS_COLUMNS)
+    ]
+
+
+def _spare(rows: Sequence[Sequence[str]], width: int) -> int:
+    return width - sum(_widths(rows)) - (len(_JOBS_COLUMNS) - 1) * _JOBS_GAP
 
 
 def live_view(job: Job, now: datetime) -> RenderableType:

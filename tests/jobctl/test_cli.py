@@ -228,6 +228,28 @@ class TestLookAfter:
         assert "job-1" in jobctl("list", "--status", "pending", "--type", "send-email").stdout
         assert jobctl("list", "--status", "failed").stdout == "no such jobs\n"
 
+    def test_a_running_job_is_listed_with_its_share(self, jobctl: Jobctl, table: JobTable) -> None:
+        claim(table)
+        progress(table)
+
+        assert "processing 30 %" in jobctl("list", "--status", "processing").stdout
+
+    def test_a_row_that_cannot_be_read_is_listed_nevertheless(
+        self, jobctl: Jobctl, rows: Rows, table: JobTable
+    ) -> None:
+        claim(table)
+        rows.client.update_item(
+            TableName=rows.table_name,
+            Key={"job_id": {"S": "job-1"}},
+            UpdateExpression="SET progress = :progress",
+            ExpressionAttributeValues={":progress": {"S": "half"}},
+        )
+
+        result = jobctl("list", "--status", "processing")
+
+        assert result.exit_code == 0
+        assert "job-1" in result.stdout
+
     def test_a_list_that_was_cut_says_so(self, jobctl: Jobctl) -> None:
         assert "--limit shows more" in jobctl("list", "--limit", "1").stdout
 

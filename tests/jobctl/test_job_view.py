@@ -220,6 +220,14 @@ def test_the_list_fits_80_columns_with_ids_of_full_length() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_the_list_tells_how_far_a_running_job_is_where_there_is_room() -> None:
+    job = any_job(status=JobStatus.PROCESSING, progress=Progress(5, 8))
+
+    assert "processing 62 %" in drawn(jobs_table([job], NOW, 80))
+    assert "62 %" not in drawn(jobs_table([replace(job, job_id="j" * 48)], NOW, 80))
+    assert "62 %" not in drawn(jobs_table([replace(job, status=JobStatus.FAILED)], NOW, 80))
+
+
 def test_an_id_of_full_length_is_not_cut_beside_a_type_of_full_length() -> None:
     text = drawn(jobs_table([any_job("j" * 48, job_type="q" * 40)], NOW, 80))
 
