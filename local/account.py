@@ -30,11 +30,15 @@ def furnish(ministack: Endpoint, *, slack_webhook: str, product_api: str) -> Non
     register_endpoint(ministack, PRODUCT_API, product_api)
 
 
-def register_endpoint(there: Endpoint, name: str, url: str) -> None:
-    """Let jobs read from *url* and call it, under *name*."""
+def register_endpoint(there: Endpoint, name: str, url: str, *, token: str | None = None) -> None:
+    """Let jobs read from *url* and call it under *name*, with a bearer token if it wants one."""
+    endpoint = {"url": url}
+    if token is not None:
+        endpoint["secret"] = f"{names.endpoints_path(STAGE).removeprefix('/')}/{name}"
+        there.client("secretsmanager").create_secret(Name=endpoint["secret"], SecretString=token)
     there.client("ssm").put_parameter(
         Name=f"{names.endpoints_path(STAGE)}/{name}",
         Type="String",
-        Value=json.dumps({"url": url}),
+        Value=json.dumps(endpoint),
         Overwrite=True,
     )

@@ -43,6 +43,8 @@ class ApiSettings:
     lost_every: int = 0
     # Records whose `id` ends so are refused; "": none.
     refuses: str = ""
+    # The bearer token that every call must have; "": anybody may call.
+    token: str = ""
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
@@ -124,6 +126,8 @@ class ProductApi:
         """One page of products."""
         api = self._api(request)
         settings = api.settings
+        if not _may_call(settings, request):
+            return _error(HTTPStatus.UNAUTHORIZED, "who are you?")
         headers = self._rate(api)
         if headers is None:
             return self._refuse(api)
@@ -145,6 +149,8 @@ class ProductApi:
     async def _take(self, request: web.Request) -> web.Response:
         """Take a list of records, once for each idempotency key."""
         api = self._api(request)
+        if not _may_call(api.settings, request):
+            return _error(HTTPStatus.UNAUTHORIZED, "who are you?")
         headers = self._rate(api)
         if headers is None:
             return self._refuse(api)
@@ -203,6 +209,11 @@ class ProductApi:
         if api.window_ends is None:
             return 0
         return max(1, -(-(api.window_ends - self._now()) // timedelta(seconds=1)))
+
+
+def _may_call(settings: ApiSettings, request: web.Request) -> bool:
+    given = request.headers.get("Authorization")
+    return not settings.token or given == f"Bearer {settings.token}"
 
 
 def _ids(body: bytes) -> list[str] | None:

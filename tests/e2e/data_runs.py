@@ -19,7 +19,7 @@ from tests.e2e.deployed_jobs import PATIENCE_SECONDS, DeployedJobs
 SHARD = "batch-shard"
 NORMALIZE = "normalize-products"
 # Said to be so slow that workers share it: a plan by hand of 4,000 records in two shards.
-IN_SHARDS = {"records_per_second": 40, "target_minutes": 1}
+IN_SHARDS = {"records_per_second": 9, "target_minutes": 1}
 
 
 @dataclass
@@ -92,11 +92,18 @@ class DataRuns:
         """The lines of a file of failed or rejected records."""
         return [json.loads(line) for line in self.datasets.read(key).splitlines()]
 
-    def api(self, name: str, **settings: Any) -> str:
-        """An API of its own, registered as an endpoint of this name."""
+    def source(self, name: str, **settings: Any) -> str:
+        """An API to read products from, registered as an endpoint of this name."""
+        return self._endpoint(name, "", settings)
+
+    def sink(self, name: str, **settings: Any) -> str:
+        """An API that takes records, registered as an endpoint of this name."""
+        return self._endpoint(name, "/records", settings)
+
+    def _endpoint(self, name: str, path: str, settings: dict[str, Any]) -> str:
         self.deployed.control("PUT", f"product-api/{name}", settings)
-        url = f"{self.deployed.endpoint.url}/_local/product-api/{name}"
-        register_endpoint(self.deployed.endpoint, name, url)
+        url = f"{self.deployed.endpoint.url}/_local/product-api/{name}{path}"
+        register_endpoint(self.deployed.endpoint, name, url, token=settings.get("token"))
         return name
 
     def api_has_seen(self, name: str) -> dict[str, int]:

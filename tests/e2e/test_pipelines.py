@@ -14,6 +14,7 @@ from tests.e2e.sudden_deaths import sudden_deaths
 pytestmark = pytest.mark.platform
 
 SOME = Products(5_000)
+TOKEN = "open-sesame"  # noqa: S105  # no secret
 CHECKPOINT = "CheckpointDurableExecution"
 DEATHS = (
     ("kill-after", "PutObject", 2),
@@ -91,7 +92,7 @@ def test_all_objects_below_a_prefix_are_one_source(runs: DataRuns) -> None:
 def test_a_paged_source_is_called_as_often_as_it_wants(runs: DataRuns, api: dict[str, Any]) -> None:
     name = f"paged-{api.get('style', 'link')}"
     products = Products(1_500, refused_every=0)
-    endpoint = runs.api(name, products=1_500, refused_every=0, page=250, **api)
+    endpoint = runs.source(name, products=1_500, refused_every=0, page=250, token=TOKEN, **api)
 
     job = runs.pipeline(
         f"pipeline-{name}",

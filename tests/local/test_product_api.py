@@ -145,6 +145,18 @@ async def test_a_batch_with_a_record_that_is_refused_is_not_taken(client: Client
     assert (await seen(client))["records"] == 0
 
 
+async def test_an_api_with_a_token_knows_who_has_it(client: Client) -> None:
+    await settle(client, token="open-sesame")  # noqa: S106  # no secret
+
+    async with client.get(PRODUCTS) as refused:
+        pass
+    async with client.get(PRODUCTS, headers={"Authorization": "Bearer open-sesame"}) as let_in:
+        pass
+
+    assert (refused.status, let_in.status) == (HTTPStatus.UNAUTHORIZED, HTTPStatus.OK)
+    assert await post(client, ["a"]) == HTTPStatus.UNAUTHORIZED
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
