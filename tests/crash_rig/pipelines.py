@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -62,6 +62,8 @@ _OF_CONTENT = {
 _BUCKET = re.compile(r"(products)#[0-9a-f]{2}")
 
 
+# In whose metadata this is, that is written once, whoever dies after that.
+_SUMMARY = "summary"
 _COUNTS = ("outcome", "records", "succeeded", "failed", "rejected", "failures")
 _REFUSED = ("/failed.jsonl", "/rejects.jsonl")
 
@@ -79,13 +81,14 @@ class Place(StrEnum):
 class Facts:
     """What counts of a job over a dataset.
 
-    *told* is what the result counts. *kept* is how many records are where they belong, *refused*
-    each one that is not, by where it began and why.
+    *told* is what the result counts. *written* is how often parts and manifests were, *kept* how
+    many records are where they belong, *refused* each one that is not, by where it began and why.
     """
 
     row: str
     error: str | None = None
     told: Mapping[str, Any] | None = None
+    written: int = 0
     kept: int = 0
     missing: int = 0
     twice: int = 0
@@ -127,6 +130,10 @@ class Pipelines:
         self._s3 = boto3.client("s3")
         self._s3.create_bucket(
             Bucket=DATA_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        # Not as in AWS: so that it shows how often each object was written.
+        self._s3.put_bucket_versioning(
+            Bucket=DATA_BUCKET, VersioningConfiguration={"Status": "Enabled"}
         )
         self._dynamodb = boto3.client("dynamodb")
         self._rows = Rows.create(self._dynamodb, JOB_TABLE)
@@ -170,7 +177,7 @@ class Pipelines:
     def left_over(self) -> list[Any]:
         """What belongs to no job, or came after its job's end."""
         items = self._dynamodb.scan(TableName=DATASET_TABLE)["Items"]
-        return [*items, *self._keys(), *self._api.posted]
+        return [*items, *self._versions(), *self._api.posted]
 
     def _fail_first(self, scenario: Scenario, job_id: str) -> None:
         """The first attempt, which nobody disturbs, fails by records that later are welcome."""
@@ -180,26 +187,38 @@ class Pipelines:
         assert failed.status == "FAILED", failed.result
         JobTable(self._dynamodb, JOB_TABLE).retry(job_id, now())
 
-    def _keys(self) -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=DATA_BUCKET)
-        return [each["Key"] for page in pages for each in page.get("Contents", [])]
+    def _versions(self) -> Iterator[tuple[str, str]]:
+        """Every version of every object, the newest of each first."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=DATA_BUCKET)
+        for page in pages:
+            for each in page.get("Versions", []):
+                yield each["Key"], each["VersionId"]
 
     def _take_objects(self, job_id: str) -> dict[str, Any]:
         """Everything of the job's in the data bucket, where it is no more after that."""
-        found = {}
-        for key in self._keys():
-            if job_id in key:
-                stored = self._s3.get_object(Bucket=DATA_BUCKET, Key=key)
-                body = stored["Body"].read()
-                self._s3.delete_object(Bucket=DATA_BUCKET, Key=key)
-                if body.startswith(b"\x1f\x8b"):
-                    body = gzip.decompress(body)
-                found[key] = {
-                    "lines": body.decode("utf-8", "backslashreplace").splitlines(),
-                    "metadata": stored["Metadata"],
-                    "type": stored["ContentType"],
-                }
+        found: dict[str, Any] = {}
+        for key, version in list(self._versions()):
+            if job_id not in key:
+                continue
+            if key not in found:
+                found[key] = self._read(key, version)
+            if _SUMMARY in found[key]["metadata"]:
+                found[key]["written"] += 1
+            self._s3.delete_object(Bucket=DATA_BUCKET, Key=key, VersionId=version)
         return found
+
+    def _read(self, key: str, version: str) -> dict[str, Any]:
+        stored = self._s3.get_object(Bucket=DATA_BUCKET, Key=key, VersionId=version)
+        body = stored["Body"].read()
+        if key.endswith(".gz"):
+            body = gzip.decompress(body)
+        return {
+            "lines": body.decode("utf-8", "backslashreplace").splitlines(),
+            "metadata": stored["Metadata"],
+            "type": stored["ContentType"],
+            # Of what is its own ledger: what is there is not made again. The rest may be.
+            "written": 0,
+        }
 
 
 def _told(
@@ -247,6 +266,7 @@ def _facts(
         row=row["status"],
         error=row["error"]["type"] if row.get("error") else None,
         told=told or None,
+        written=sum(each["written"] for each in left["objects"].values()),
         kept=len(dataset.good & set(found)),
         missing=len(dataset.good - set(found)),
         twice=len(found) - len(set(found)),
