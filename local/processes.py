@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -38,5 +39,19 @@ class Processes:
                         "function": environ[NAME],
                         "app": environ.get(APP),
                         "memory_bytes": process.memory_info().rss,
+                        "peak_memory_bytes": _peak_memory(process),
                         "cpu_seconds": sum(process.cpu_times()[:2]),
                     }
+
+
+def _peak_memory(process: psutil.Process) -> int:
+    """The most that the process held, where the system tells; else what it holds now.
+
+    Not by `getrusage`: what its parent held when it was started counts there, too.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    held: int = process.memory_info().rss
+    return held

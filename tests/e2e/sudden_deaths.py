@@ -29,7 +29,7 @@ class SuddenDeaths:
             if process["app"] not in apps:
                 continue
             pid, cpu = process["pid"], process["cpu_seconds"]
-            self.most_memory_bytes = max(self.most_memory_bytes, process["memory_bytes"])
+            self.most_memory_bytes = max(self.most_memory_bytes, process["peak_memory_bytes"])
             if cpu - self._cpu.get(pid, 0.0) > BUSY_CPU_SECONDS:
                 busy.append(pid)
             self._cpu[pid] = cpu
