@@ -18,7 +18,7 @@ from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.dataset import Dataset, measure
 from functions.pipelines.execution_usage import ExecutionUsage, usage_of
 from functions.pipelines.processors import Called
-from functions.pipelines.progress_notes import JobNotOursError
+from functions.pipelines.progress_notes import JobNotOursError, utc_now
 from functions.shared import names
 from functions.shared.batch_plan import DatasetSize, Plan, Wishes, plan
 from functions.shared.errors import JobNotFoundError, MalformedPayloadError, PermanentError
@@ -98,7 +98,7 @@ def _show_plan(planned: Plan, run: JobRun) -> None:
         run.attempt,
         run.execution_arn,
         Progress(0, planned.chunks, records=0),
-        datetime.now(UTC),
+        utc_now(),
         shards=bool(planned.shards),
     )
     if not is_ours:

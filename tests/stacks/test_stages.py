@@ -1,6 +1,7 @@
 """What differs between deployments."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_an_unknown_stage_is_refused_with_the_names_of_those_there_are() -> None
     ],
 )
 def test_a_field_that_a_function_could_not_use_is_refused_when_the_stage_is_written(
-    field: str, value: object, message: str
+    field: str, value: Any, message: str
 ) -> None:
     with pytest.raises(StageError, match=f"stage 'dev': .*{message}"):
         dataclasses.replace(DEV, **{field: value})
