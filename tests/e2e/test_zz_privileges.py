@@ -16,14 +16,17 @@ from tests.privileges.roles import grants_by_app
 pytestmark = pytest.mark.platform
 
 ASKING = ("document-approval", "user-onboarding")
+ON_DATASETS = ("data-pipeline", "batch-processing", "batch-shard")
 JOB_TYPES = (
     "send-email",
     "order-transaction",
     "order-processing",
     "order-orchestration",
     *ASKING,
+    "data-pipeline",
+    "batch-processing",
 )
-DURABLE = (*JOB_TYPES, "process-payment", "create-shipment")
+DURABLE = (*JOB_TYPES, "process-payment", "create-shipment", "batch-shard")
 FUNCTIONS = (
     *DURABLE,
     "answer-page",
@@ -62,10 +65,23 @@ DEAD_LETTERS_BY_LAMBDA = {*JOB_TYPES, "mail-feedback", "watchdog"}
 # always does.
 STATE_ACTION = "lambda:GetDurableExecutionState"
 # A chained invoke is made by Lambda in the role's name, once its checkpoint says so.
-INVOKED_BY_LAMBDA = {"order-orchestration"}
+INVOKED_BY_LAMBDA = {"order-orchestration", "batch-processing"}
 # A job's payload is in its row up to 200 KB, and only a mail is ever larger.
 PAYLOAD_ACTION = "s3:GetObject"
 PAYLOADS_IN_THE_ROW = set(JOB_TYPES) - {"send-email"}
+
+# Which of these a job takes is up to its payload, and not every payload is run here; that the code
+# takes all of them is proven by tests/stacks/test_pipeline_rights.py.
+ASKED_BY_SOME_PAYLOADS = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:Query",
+    "s3:AbortMultipartUpload",
+    "s3:GetObject",
+    "s3:PutObject",
+    "secretsmanager:GetSecretValue",
+    "ssm:GetParameter",
+}
 
 
 def test_no_call_of_a_function_would_have_been_denied(
@@ -118,6 +134,8 @@ def _is_used_by_services(app: str, grant: Grant) -> bool:
         return app in DEAD_LETTERS_BY_LAMBDA
     if grant.action == "lambda:InvokeFunction":
         return app in INVOKED_BY_LAMBDA
+    if app in ON_DATASETS and grant.action in ASKED_BY_SOME_PAYLOADS:
+        return True
     if grant.action == PAYLOAD_ACTION and "payload" in grant.resource.lower():
         return app in PAYLOADS_IN_THE_ROW
     return grant.action == STATE_ACTION and app in DURABLE

@@ -105,8 +105,10 @@ def _kms(call: Call, _place: Place) -> Iterator[Permission]:
     yield Permission(f"kms:{call.operation}", call.resources["KeyId"])
 
 
-def _secretsmanager(call: Call, _place: Place) -> Iterator[Permission]:
+def _secretsmanager(call: Call, place: Place) -> Iterator[Permission]:
     secret = call.resources["SecretId"]
+    if not secret.startswith("arn:"):
+        secret = place.arn("secretsmanager", f"secret:{secret}")
     # The ARN of a secret ends with six characters that AWS made up.
     yield Permission(f"secretsmanager:{call.operation}", f"{secret}-a1b2c3")
 
