@@ -94,25 +94,25 @@ class ChunkCalls:
         unsure: list[int] = []
         for position in positions:
             outcome = self._outcome([tasks[position]])
+            if _is_failure(outcome) and self._proven is None:
+                unsure.append(position)
+                continue
+            if _is_failure(outcome):
+                self._check_presence(self._proven, outcome)
+                # It may have come back only now.
+                outcome = self._outcome([tasks[position]])
             if isinstance(outcome, RecordRefusedError):
                 failed[position] = outcome
-            elif outcome is not None and self._proven is None:
-                unsure.append(position)
             elif outcome is not None:
-                self._check_presence(outcome)
                 failed[position] = RecordRefusedError(
                     UNAVAILABLE, "the destination fails with this record, and takes others"
                 )
         return unsure
 
-    def _check_presence(self, outcome: Exception) -> None:
+    def _check_presence(self, proven: Task | None, why: Exception | None) -> None:
         """Let a record be to blame only where the destination takes what it took before."""
-        if self._proven is None or self._fails(self._outcome([self._proven])):
-            raise _OutageError from outcome
-
-    @staticmethod
-    def _fails(outcome: Exception | None) -> bool:
-        return outcome is not None and not isinstance(outcome, RecordRefusedError)
+        if proven is None or _is_failure(self._outcome([proven])):
+            raise _OutageError from why
 
     def _outcome(self, tasks: Sequence[Task]) -> Exception | None:
         """None where *tasks* are done; a refusal; or why the destination failed, repeatedly."""
@@ -151,3 +151,8 @@ class ChunkCalls:
         if seconds:
             self._sleep(seconds)
             self._time.waited += seconds
+
+
+def _is_failure(outcome: Exception | None) -> bool:
+    """Whether the destination gave no answer, neither yes nor no."""
+    return outcome is not None and not isinstance(outcome, RecordRefusedError)

@@ -130,6 +130,23 @@ def cut(
     return plan
 
 
+class OneAtATime:
+    """Calls a service from one thread at a time: moto loses writes that come together."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        do = getattr(self._service, method)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._lock:
+                return do(*args, **kwargs)
+
+        return call
+
+
 def retries_of_chunks(ended: Ended) -> int:
     """How often chunks were repeated."""
     return sum(
@@ -153,6 +170,7 @@ class BatchJobs:
         settings = replace(job_function.settings, job_type=JOB_TYPE)
         monkeypatch.setattr(job_function, "settings", settings)
         monkeypatch.setattr(batch_worker, "objects", self.objects)
+        monkeypatch.setattr(batch_worker, "jobs", OneAtATime(batch_worker.jobs))
         monkeypatch.setattr(batch_worker, "processor_named", self._processor)
         monkeypatch.setattr(batch_worker, "_time_left", lambda _context: self._seconds_left)
         self.time = PatientTime()
