@@ -6,7 +6,7 @@ part lies under the same name. What is there afterwards can be compared with wha
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
 
@@ -109,24 +109,34 @@ class TableLoading:
         """Each item is there by itself."""
 
     def difference(self, part: PartSummary, body: bytes) -> Difference:
+        records = list(records_in(body))
+        there = self.table.rows(self.dataset, [record[self.key_field] for record in records])
+        found = RecordChecksum()
+        for row in there.values():
+            found.add(row.key, row.record)
+        is_whole = (found.records, found.hexdigest) == (part.records, part.checksum)
+        if is_whole and not any(self._is_of_another(row, part) for row in there.values()):
+            return Difference(part.part)
+        return self._one_by_one(part, records, there)
+
+    def _one_by_one(
+        self, part: PartSummary, records: Sequence[Record], there: Mapping[str, Row]
+    ) -> Difference:
         missing = different = overwritten = 0
         lines: list[int] = []
-        found = RecordChecksum()
-        for number, record, row in self._pairs(body):
-            if row is not None:
-                found.add(row.key, row.record)
+        for number, record in enumerate(records, start=1):
+            row = there.get(record[self.key_field])
             if row is None:
                 missing += 1
-            elif row.source != self._source_of(part) and row.source.startswith(f"{self.source}/"):
+            elif self._is_of_another(row, part):
                 overwritten += 1
             elif canonical(row.record) != canonical(record):
                 different += 1
             else:
                 continue
             lines.append(number)
-        is_whole = (found.records, found.hexdigest) == (part.records, part.checksum)
-        if not is_whole and not lines:
-            # What was compared one by one does not add up to what was transformed.
+        if not lines:
+            # One by one they are alike, and together they are not what was transformed.
             different = part.records
         return Difference(part.part, missing, different, overwritten, tuple(lines[:MAX_LINES]))
 
@@ -136,12 +146,9 @@ class TableLoading:
     def _source_of(self, part: PartSummary) -> str:
         return f"{self.source}/part-{part.part:05}"
 
-    def _pairs(self, body: bytes) -> Iterator[tuple[int, Record, Row | None]]:
-        """Each record with its line and with what the table has under its key."""
-        records = list(records_in(body))
-        there = self.table.rows(self.dataset, [record[self.key_field] for record in records])
-        for number, record in enumerate(records, start=1):
-            yield number, record, there.get(record[self.key_field])
+    def _is_of_another(self, row: Row, part: PartSummary) -> bool:
+        """Another part of the run has the same key, and came later."""
+        return row.source != self._source_of(part) and row.source.startswith(f"{self.source}/")
 
 
 @dataclass(frozen=True, slots=True)
