@@ -50,6 +50,8 @@ DEFAULT_LIMIT = 20
 _FIRST_POLL_SECONDS = 0.25
 _POLL_GROWTH = 1.5
 _LONGEST_POLL_SECONDS = 5.0
+# As often as workers write it.
+_PROGRESS_POLL_SECONDS = 2.0
 # A watched job outlives a short trouble of the network, but not a lost one.
 _FAILED_POLLS_IN_A_ROW = 5
 
@@ -256,8 +258,7 @@ class JobClient:
                     on_poll(job)
                 if job.is_terminal:
                     return job
-                if seen is not None and _has_moved(seen, job):
-                    pause = _FIRST_POLL_SECONDS
+                pause = min(pause, _pause_after(seen, job))
                 seen = job
             left = _LONGEST_POLL_SECONDS
             if timeout is not None:
@@ -441,9 +442,14 @@ def _checked_run_at(run_at: datetime | str | None, dispatch: str | None) -> str 
     return timestamp(parse_timestamp(run_at))
 
 
-def _has_moved(before: Job, after: Job) -> bool:
-    return (before.status, before.attempt, before.progress) != (
-        after.status,
-        after.attempt,
-        after.progress,
-    )
+def _pause_after(seen: Job | None, job: Job) -> float:
+    """How long to pause at most, by what has changed since the job was *seen*."""
+    if seen is None:
+        return _LONGEST_POLL_SECONDS
+    if (seen.status, seen.attempt, seen.progress is None) != (
+        job.status,
+        job.attempt,
+        job.progress is None,
+    ):
+        return _FIRST_POLL_SECONDS
+    return _LONGEST_POLL_SECONDS if seen.progress == job.progress else _PROGRESS_POLL_SECONDS

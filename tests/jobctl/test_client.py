@@ -328,6 +328,21 @@ class TestGetAndWait:
         assert clock.slept[11] == 5.0
         assert clock.slept[12] < 1.0
 
+    def test_a_job_that_keeps_moving_is_looked_at_as_often_as_it_tells(
+        self, client: JobClient, table: JobTable, clock: FakeClock
+    ) -> None:
+        client.submit("send-email", MAIL, job_id="job-1")
+        claimed(table)
+        steps = iter(range(1_000))
+
+        def look(_job: Job) -> None:
+            assert table.note_progress("job-1", 1, ARN, Progress(next(steps)), NOW)
+
+        with pytest.raises(WaitTimeoutError):
+            client.wait("job-1", timeout=60, on_poll=look)
+
+        assert set(clock.slept[10:-1]) == {2.0}
+
     def test_a_wait_that_is_over_tells_where_the_job_stands(
         self, client: JobClient, clock: FakeClock
     ) -> None:
