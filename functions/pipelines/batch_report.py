@@ -5,17 +5,17 @@ attempt wrote meanwhile, shows here and not in somebody's books.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from functions.pipelines.batch_work import BatchWork
-from functions.pipelines.chunk import CountsDifferError
+from functions.pipelines.chunk import SUMMARY, CountsDifferError
 from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.execution_usage import ExecutionUsage
-from functions.pipelines.objects import ObjectRef, Objects
+from functions.pipelines.objects import ObjectHead, ObjectRef, Objects
 from functions.shared.job import canonical_json
 from functions.shared.prices import Usage, cost, off_by
 
@@ -99,26 +99,47 @@ def _check_parts(objects: Objects, work: BatchWork) -> None:
 
 
 def _join_failed(objects: Objects, work: BatchWork, failed: int) -> None:
-    lines = 0
+    """Join the failed parts, without those that tell of failures no more.
 
-    def counted() -> Iterator[bytes]:
-        nonlocal lines
-        for piece in _parts(objects, work.run.failed):
-            lines += piece.count(b"\n")
-            yield piece
-
-    objects.put_joined(work.run.failed_records, counted())
+    A record that failed before a process died may come through when its chunk is tried again; a
+    chunk that nothing fails in writes no failed part, so the one from before is still there.
+    """
+    lines = _joined(objects, work, objects.in_prefix(work.run.failed))
+    if lines > failed:
+        heads = objects.in_prefix(work.run.failed)
+        lines = _joined(objects, work, (head for head in heads if _counts(objects, work, head)))
     if lines != failed:
         raise CountsDifferError(f"{failed} records failed, and {lines} are in the failed parts")
 
 
-def _parts(objects: Objects, prefix: str) -> Iterator[bytes]:
-    """The parts in their order, some of them read ahead."""
+def _joined(objects: Objects, work: BatchWork, parts: Iterable[ObjectHead]) -> int:
+    """The lines of the joined *parts*."""
+    lines = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal lines
+        for piece in _bodies(objects, parts):
+            lines += piece.count(b"\n")
+            yield piece
+
+    objects.put_joined(work.run.failed_records, counted())
+    return lines
+
+
+def _counts(objects: Objects, work: BatchWork, failed_part: ObjectHead) -> bool:
+    """Whether the processed part beside it, which was written after it, knows of failures."""
+    name = failed_part.ref.key.removeprefix(work.run.failed)
+    processed = objects.head(ObjectRef(work.run.processed + name))
+    return ChunkSummary.from_text(processed.metadata[SUMMARY]).failed > 0
+
+
+def _bodies(objects: Objects, parts: Iterable[ObjectHead]) -> Iterator[bytes]:
+    """What is in the parts, in their order, some of them read ahead."""
 
     def read(ref: ObjectRef) -> bytes:
         return b"".join(objects.read(ref))
 
-    found = (head.ref for head in objects.in_prefix(prefix) if head.size_bytes)
+    found = (part.ref for part in parts if part.size_bytes)
     with ThreadPoolExecutor(_AT_ONCE) as readers:
         while refs := list(itertools.islice(found, _AT_ONCE)):
             yield from readers.map(read, refs)

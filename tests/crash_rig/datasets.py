@@ -105,11 +105,11 @@ def pages(records: int, mark: str, *, page: int) -> Dataset:
 
 
 def notes(records: int, mark: str) -> Dataset:
-    """Records to be posted, each with an id; in the last third every so often without."""
+    """Records to be posted, each with an id; in the last fifth every so often without."""
     body, good, refused = b"", set(), []
     for number in range(records):
         key = f"{mark}-{number:05}"
-        if number % EVERY == EVERY - 1 and 3 * number > 2 * records:
+        if number % EVERY == EVERY - 1 and 5 * number > 4 * records:
             refused.append((len(body), str(Refusal.SCHEMA)))
             body += json.dumps({"note": key}).encode() + b"\n"
         else:

@@ -100,7 +100,8 @@ class Facts:
 class Scenario:
     """A job over a dataset, what it is to do with it, and how it must end.
 
-    Where records are *refused_at_first*, by whom they are posted to, that fails a first attempt.
+    Some records may be *refused* by whom they are posted to, as often as there are *refusals*; one
+    that *fails first* does so by them, in an attempt before the one that is looked at.
 
     Both are made for the job of an id: where jobs share a destination, the *content* is each
     job's *own*, its records named after it.
@@ -113,7 +114,9 @@ class Scenario:
     place: Place
     facts: Facts
     suffix: str = "jsonl"
-    refused_at_first: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    refusals: int = 0
+    fails_first: bool = False
     is_content_own: bool = False
     in_order_until: str | None = None
 
@@ -154,7 +157,9 @@ class Pipelines:
         self._ssm.put_parameter(Name=endpoint, Type="String", Value=url)
         payload = json.dumps(scenario.payload(job_id))
         self._rows.submit(any_job(job_id, job_type=scenario.job_type, payload=payload))
-        if scenario.refused_at_first:
+        self._api.refused[path] = scenario.refused
+        self._api.refusals[path] = scenario.refusals
+        if scenario.fails_first:
             self._fail_first(scenario, job_id)
             ended = self._rig.run(scenario.job_type, job_id, death, attempt=2)
         else:
@@ -181,10 +186,9 @@ class Pipelines:
 
     def _fail_first(self, scenario: Scenario, job_id: str) -> None:
         """The first attempt, which nobody disturbs, fails by records that later are welcome."""
-        self._api.refused[f"/{job_id}"] = scenario.refused_at_first
         failed = self._rig.run(scenario.job_type, job_id)
-        del self._api.refused[f"/{job_id}"]
         assert failed.status == "FAILED", failed.result
+        self._api.refusals[f"/{job_id}"] = 0
         JobTable(self._dynamodb, JOB_TABLE).retry(job_id, now())
 
     def _versions(self) -> Iterator[tuple[str, str]]:

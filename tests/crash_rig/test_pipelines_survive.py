@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.crash_rig.datasets import Dataset, csv_gzip, json_lines, notes, pages
-from tests.crash_rig.passages import Death
+from tests.crash_rig.passages import Death, Moment
 from tests.crash_rig.pipelines import FUNCTIONS, Facts, Pipelines, Place, Scenario
 from tests.crash_rig.rig import running_rig
 from tests.crash_rig.survival import Choice, every, survive
@@ -114,6 +115,8 @@ TOO_MANY_FAILURES = Scenario(
     in_order_until=MEASURED,
 )
 NOTES = notes(90, "n")
+# All in the chunk in the middle.
+REFUSED = frozenset(sorted(NOTES.good)[35:55])
 RETRIED = Scenario(
     "retried",
     "batch-processing",
@@ -122,8 +125,9 @@ RETRIED = Scenario(
     Place.MAILBOX,
     # Of the first chunk nothing had failed; the others are made again.
     batch_facts(NOTES, written=5),
-    # All in the chunk in the middle.
-    refused_at_first=frozenset(sorted(NOTES.good)[35:55]),
+    refused=REFUSED,
+    refusals=1000,
+    fails_first=True,
     in_order_until=MEASURED,
 )
 TO_TABLE = Scenario(
@@ -208,6 +212,26 @@ def test_where_it_matters_most_that_a_process_dies_no_record_is_lost_or_counted_
     scenario: Scenario, pipelines: Pipelines
 ) -> None:
     assert die(scenario, pipelines, telling) > 0
+
+
+@pytest.mark.platform
+def test_a_record_that_is_taken_after_a_death_is_among_the_failed_no_more(
+    pipelines: Pipelines,
+) -> None:
+    scenario = replace(
+        RETRIED,
+        name="mended",
+        fails_first=False,
+        # All of them together, and then each.
+        refusals=1 + len(REFUSED),
+        facts=batch_facts(NOTES),
+    )
+    failed_part = "PutObject /data/results/JOB/RUN/failed/part-00001.jsonl"
+
+    ended, trace = pipelines.run(scenario, "mended-0001", Death(0, Moment.AFTER, failed_part))
+
+    assert ended.deaths == 1
+    assert trace.facts == scenario.facts
 
 
 @pytest.mark.soak
