@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.assemblies import built_functions, synthesize
+from tests.bench.batches import batch_figures
 from tests.bench.bundles import bundle_figures, install_naively
 from tests.bench.figure import Figure
 from tests.bench.imports import bytecode_figures, import_figures
@@ -36,6 +37,7 @@ def _measure(console: Console, scratch: Path) -> list[Figure]:
         ("bundles", lambda: bundle_figures(functions, scratch)),
         ("operations", operation_figures),
         ("replays", replay_figures),
+        ("batches", lambda: batch_figures(scratch)),
         ("synthesis", lambda: synthesis_figures(scratch)),
         ("round trips", submission_figures),
         ("unit and template tests", suite_figures),

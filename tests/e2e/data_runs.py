@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.shared import names
-from functions.shared.job import Job
+from functions.shared.job import Job, parse_timestamp
 from local.account import register_endpoint
 from local.data_jobs import BATCH, PIPELINE
 from local.datasets import Datasets
@@ -115,6 +115,11 @@ class DataRuns:
         arn = quote(execution_arn or "", safe="")
         usage: dict[str, int] = self.deployed.control("GET", f"usage?execution={arn}")
         return usage
+
+    def shards_of(self, job: Job) -> list[str]:
+        """The executions of workers that were started after the job was: by their ARNs."""
+        started = {"StartedAfter": parse_timestamp(job.started_at)} if job.started_at else {}
+        return [execution["DurableExecutionArn"] for execution in self.shards(**started)]
 
     def shards(self, **filters: Any) -> list[dict[str, Any]]:
         """The executions of the workers of large batches."""

@@ -84,19 +84,13 @@ def _batch(
     runs: DataRuns, name: str, products: Products, wishes: dict[str, int], *, most_deaths: int
 ) -> Taken:
     key = runs.put(products, f"{name}.jsonl")
-    shards_before = {execution["DurableExecutionArn"] for execution in runs.shards()}
     with sudden_deaths(
         runs.deployed, [BATCH, SHARD], between_seconds=BETWEEN_DEATHS, most=most_deaths
     ) as deaths:
         started = time.monotonic()
         job = runs.batch(name, key, seconds=HOUR, tolerated_failures_percent=1, **wishes)
         seconds = time.monotonic() - started
-    executions = [job.execution_arn] + [
-        arn
-        for execution in runs.shards()
-        if (arn := execution["DurableExecutionArn"]) not in shards_before
-    ]
-    used = [runs.usage(arn) for arn in executions]
+    used = [runs.usage(arn) for arn in (job.execution_arn, *runs.shards_of(job))]
     return Taken(
         job=job,
         seconds=seconds,
