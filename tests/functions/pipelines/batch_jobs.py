@@ -173,6 +173,7 @@ class BatchJobs:
         monkeypatch.setattr(batch_worker, "jobs", OneAtATime(batch_worker.jobs))
         monkeypatch.setattr(batch_worker, "processor_named", self._processor)
         monkeypatch.setattr(batch_worker, "_time_left", lambda _context: self._seconds_left)
+        self.shard = batch_shard.handler
         self.time = PatientTime()
         monkeypatch.setattr(batch_worker, "clock", self.time.clock)
         monkeypatch.setattr(batch_worker, "sleep", self.time.sleep)
@@ -200,7 +201,7 @@ class BatchJobs:
 
     def attempt(self, number: int) -> Ended:
         start = {"attempt": number, "job_id": JOB, "job_type": JOB_TYPE}
-        shards = Callees(durable={"batch-shard": batch_shard.handler})
+        shards = Callees(durable={"batch-shard": self.shard})
         return execute(batch_processing.handler, start, callees=shards)
 
     def retry(self) -> Ended:

@@ -2,10 +2,12 @@ import gzip
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
-from functions.pipelines import progress_notes
+from functions.pipelines import batch_shard, progress_notes
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.records import RecordRefusedError
@@ -107,6 +109,25 @@ def test_a_large_batch_is_a_tree_of_shards(jobs: BatchJobs) -> None:
         "record-completed",
         "write-report",
     ]
+
+
+def test_a_shard_that_ends_without_a_word_of_its_own_is_invoked_again(jobs: BatchJobs) -> None:
+    jobs.cut(1024, shards=2)
+    broken = [OSError("no file descriptors")]
+
+    def serve(event: Any, context: DurableContext) -> Any:
+        if broken:
+            raise broken.pop()
+        return batch_shard.serve(event, context)
+
+    jobs.shard = durable_execution(serve)
+
+    ended = jobs.run(products(40))
+
+    assert ended.succeeded
+    assert sorted(jobs.processed) == sorted(skus(40))
+    names = [operation.name for operation in ended.result.get_all_operations()]
+    assert names.count("run-shard") == 3
 
 
 def test_records_that_fail_are_kept_with_their_reasons_and_the_batch_goes_on(
