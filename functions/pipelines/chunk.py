@@ -7,7 +7,6 @@ Only records that failed are tried again by the next attempt, with the chunk tha
 
 import itertools
 import resource
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,8 +50,8 @@ class Worker:
     notes: ProgressNotes
     pace: Pace
     time_left: Callable[[], float]
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
 
 
 def process_chunk(worker: Worker, chunk: int) -> ChunkSummary:
