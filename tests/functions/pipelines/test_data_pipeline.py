@@ -553,6 +553,29 @@ class TestAttempts:
         # The source is read from the third part on, once.
         assert jobs.objects.count("read", INCOMING) == 1
 
+    def test_a_retry_fetches_no_page_again_that_is_there(self, jobs: PipelineJobs) -> None:
+        jobs.pages.pages = [products(10, 10 * number) for number in range(5)]
+        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=4)
+        jobs.run(source=API)
+        jobs.objects.heal()
+        assert jobs.pages.fetched == [None, "1", "2", "3"]
+
+        ended = jobs.retry()
+
+        assert ended.succeeded, jobs.row.get("error")
+        # That of the put which failed, and the last one.
+        assert jobs.pages.fetched[4:] == ["3", "4"]
+
+    def test_another_job_of_the_same_id_fetches_an_api_anew(self, jobs: PipelineJobs) -> None:
+        jobs.pages.pages = [products(10)]
+        jobs.run(source=API)
+        jobs.rows.clear()
+        jobs.submit(source=API, created_at="2026-05-01T00:00:00.000Z")
+
+        jobs.attempt(1)
+
+        assert jobs.pages.fetched == [None, None]
+
     def test_a_retry_reads_another_source_anew(self, jobs: PipelineJobs) -> None:
         jobs.objects.store(INCOMING, as_jsonl(products(1_500)))
         jobs.objects.fail(RuntimeError("a bug"), method="put", nth=4)
