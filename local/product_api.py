@@ -6,7 +6,7 @@ Below `/_local/product-api/<name>`, as many of them as anybody names. Each is as
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -79,7 +79,7 @@ class _Api:
     posts: int = 0
     repeated: int = 0
     records: Counter[str] = field(default_factory=Counter)
-    answered: dict[str, int] = field(default_factory=dict)
+    known_keys: set[str] = field(default_factory=set)
     window_ends: datetime | None = None
     calls_in_window: int = 0
 
@@ -147,30 +147,30 @@ class ProductApi:
         return web.json_response(items, headers=headers)
 
     async def _take(self, request: web.Request) -> web.Response:
-        """Take a list of records, once for each idempotency key."""
+        """Take `{"records": [{"key", "record"}]}`: a record of a key that is known is not new."""
         api = self._api(request)
         if not _may_call(api.settings, request):
             return _error(HTTPStatus.UNAUTHORIZED, "who are you?")
         headers = self._rate(api)
         if headers is None:
             return self._refuse(api)
-        ids = _ids(await request.read())
-        key = request.headers.get(KEY_HEADER)
-        if ids is None or not key:
-            return _error(HTTPStatus.BAD_REQUEST, f"give records with ids, and {KEY_HEADER}")
+        given = _records(await request.read())
+        if given is None or KEY_HEADER not in request.headers:
+            return _error(
+                HTTPStatus.BAD_REQUEST, f"give records with keys and ids, and {KEY_HEADER}"
+            )
         api.posts += 1
         refuses = api.settings.refuses
-        if refuses and any(record_id.endswith(refuses) for record_id in ids):
+        if refuses and any(record_id.endswith(refuses) for record_id in given.values()):
             return _error(HTTPStatus.UNPROCESSABLE_ENTITY, "a record is not to my liking")
-        if key in api.answered:
-            api.repeated += 1
-        else:
-            api.answered[key] = len(ids)
-            api.records.update(ids)
+        new = given.keys() - api.known_keys
+        api.repeated += len(given) - len(new)
+        api.known_keys |= new
+        api.records.update(given[key] for key in new)
         lost_every = api.settings.lost_every
         if lost_every and api.posts % lost_every == 0:
             return _error(HTTPStatus.BAD_GATEWAY, "taken, but who would know")
-        return web.json_response({"taken": len(ids)}, headers=headers)
+        return web.json_response({"taken": len(new)}, headers=headers)
 
     async def _list_records(self, request: web.Request) -> web.Response:
         """How often each record was taken, by its id."""
@@ -216,18 +216,15 @@ def _may_call(settings: ApiSettings, request: web.Request) -> bool:
     return not settings.token or given == f"Bearer {settings.token}"
 
 
-def _ids(body: bytes) -> list[str] | None:
-    """The ids of the records of a request; None where it is no list of such."""
+def _records(body: bytes) -> dict[str, str] | None:
+    """The ids of the records of a request by their keys; None where they have none."""
     try:
-        document: Any = json.loads(body)
-    except ValueError:
+        entries: Any = json.loads(body)["records"]
+        given = {entry["key"]: entry["record"]["id"] for entry in entries}
+    except (ValueError, TypeError, KeyError):
         return None
-    records = document.get("records") if isinstance(document, dict) else document
-    if not isinstance(records, list):
-        return None
-    ids = [record.get("id") if isinstance(record, Mapping) else None for record in records]
-    texts = [record_id for record_id in ids if isinstance(record_id, str)]
-    return texts if len(texts) == len(ids) else None
+    is_text = all(isinstance(text, str) for pair in given.items() for text in pair)
+    return given if is_text else None
 
 
 def _error(status: HTTPStatus, message: str) -> web.Response:

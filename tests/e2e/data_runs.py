@@ -36,8 +36,8 @@ class DataRuns:
         return self.datasets.upload_products(products, name)
 
     def put_identified(self, count: int, name: str) -> str:
-        """Put records of which nothing is known but their ids: `record-0` and so on."""
-        lines = (json.dumps({"id": f"record-{number}"}) + "\n" for number in range(count))
+        """Put records of which nothing is known but their ids: `record-0000` and so on."""
+        lines = (json.dumps({"id": f"record-{number:04}"}) + "\n" for number in range(count))
         return self.datasets.upload(name, map(str.encode, lines))
 
     def submit_batch(self, job_id: str, dataset: Any, **payload: Any) -> None:

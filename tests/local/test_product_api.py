@@ -46,9 +46,10 @@ async def settle(client: Client, **settings: Any) -> int:
         return answer.status
 
 
-async def post(client: Client, ids: list[str], key: str = "key") -> int:
-    records = [{"id": record_id} for record_id in ids]
-    async with client.post(RECORDS, json=records, headers={KEY_HEADER: key}) as answer:
+async def post(client: Client, ids: list[str], run: str = "run") -> int:
+    records = [{"key": f"{run}-{record_id}", "record": {"id": record_id}} for record_id in ids]
+    headers = {KEY_HEADER: "any"}
+    async with client.post(RECORDS, json={"records": records}, headers=headers) as answer:
         return answer.status
 
 
@@ -117,22 +118,27 @@ async def test_an_api_that_counts_down_says_with_the_last_call_when_there_are_mo
     assert told == [("1", "30"), ("0", "30")]
 
 
-async def test_records_are_taken_once_for_each_key(client: Client) -> None:
-    await post(client, ["a", "b"], key="1")
-    await post(client, ["a", "b"], key="1")
-    await post(client, ["c"], key="2")
+async def test_a_record_is_taken_once_for_each_key(client: Client) -> None:
+    await post(client, ["a", "b"])
+    await post(client, ["b", "c"])
 
     told = await seen(client)
 
-    assert (told["posts"], told["repeated"]) == (3, 1)
+    assert (told["posts"], told["repeated"]) == (2, 1)
     assert (told["records"], told["records_taken_twice"]) == (3, 0)
+
+
+async def test_a_record_that_comes_under_another_key_is_taken_twice(client: Client) -> None:
+    await post(client, ["a", "b"], run="one")
+    await post(client, ["b"], run="another")
+
+    assert (await seen(client))["records_taken_twice"] == 1
 
 
 async def test_a_lost_answer_is_of_records_that_were_taken(client: Client) -> None:
     await settle(client, lost_every=2)
 
-    statuses = [await post(client, [f"{number}"], key=f"{number}") for number in range(2)]
-    statuses.append(await post(client, ["1"], key="1"))
+    statuses = [await post(client, [record_id]) for record_id in ("a", "b", "b")]
 
     assert statuses == [HTTPStatus.OK, HTTPStatus.BAD_GATEWAY, HTTPStatus.OK]
     assert (await seen(client))["records"] == 2
