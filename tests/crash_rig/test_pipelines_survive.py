@@ -181,7 +181,7 @@ _TELLING = ("PutObject", "BatchWriteItem", "process-chunk succeed", "record-comp
 
 
 def telling(deaths: Sequence[Death], calls: Sequence[str]) -> Sequence[Death]:
-    """Around each part that is written and each checkpoint of a chunk; of the others every fifth."""
+    """Around whatever is written and each checkpoint of a chunk; of the others every fifth."""
     return [
         death
         for number, death in enumerate(deaths)
