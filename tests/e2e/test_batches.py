@@ -69,6 +69,7 @@ def test_a_tree_of_shards_whose_workers_die_processes_each_record_once(
     job = runs.batch("batch-dying-tree", key, tolerated_failures_percent=1, **IN_SHARDS)
 
     said = result(job)
+    assert len(said["shards"]) == 2
     assert [faults.applied(fault) for fault in struck] == [1, 1, 1]
     assert (said["records"], said["succeeded"], said["failed"]) == (4_000, 3_960, 40)
     assert said["digest"] == SOME.digest
@@ -139,14 +140,19 @@ def test_a_stopped_batch_ends_its_shards(
     eventually(lambda: not runs.shards(Statuses=["RUNNING"]) or None, what="an end to the shards")
 
 
+@pytest.mark.parametrize(
+    ("app", "count", "payload"),
+    [(BATCH, 2_000, {}), (SHARD, 4_000, IN_SHARDS)],
+    ids=["alone", "in-shards"],
+)
 def test_a_throttled_table_slows_a_batch_down_and_no_record_is_lost(
-    runs: DataRuns, faults: Faults
+    runs: DataRuns, faults: Faults, app: str, count: int, payload: dict[str, Any]
 ) -> None:
-    products = Products(2_000)
-    key = runs.put(products, "throttled.jsonl")
+    products = Products(count)
+    key = runs.put(products, f"throttled-{app}.jsonl")
     throttled = faults.add(
         "refuse",
-        app=BATCH,
+        app=app,
         operation="BatchWriteItem",
         nth=5,
         times=20,
@@ -155,13 +161,24 @@ def test_a_throttled_table_slows_a_batch_down_and_no_record_is_lost(
     )
 
     job = runs.batch(
-        "batch-throttled", key, processor="load-products", tolerated_failures_percent=1
+        f"throttled-{app}", key, processor="load-products", tolerated_failures_percent=1, **payload
     )
 
     said = result(job)
     assert faults.applied(throttled) == 20
-    assert (said["succeeded"], said["failed"]) == (1_980, 20)
+    assert (said["succeeded"], said["failed"]) == (products.accepted, products.refused)
     assert differences(products, runs.datasets.keys_in_table("products")) == {}
+
+
+def test_an_upload_that_breaks_off_is_begun_again(runs: DataRuns, faults: Faults) -> None:
+    products = Products(80_000, refused_every=2)
+    key = runs.put(products, "upload-batch.jsonl")
+    broken = faults.add("refuse", app=BATCH, operation="UploadPart", nth=2, times=4, status=500)
+
+    said = result(runs.batch("upload-batch", key, tolerated_failures_percent=50))
+
+    assert faults.applied(broken) == 4
+    assert runs.datasets.read(said["failed_records"]).count(b"\n") == products.refused
 
 
 def test_an_endpoint_that_limits_the_rate_gets_every_record_once(runs: DataRuns) -> None:
@@ -235,3 +252,20 @@ def test_a_key_range_of_a_table_is_a_dataset(runs: DataRuns, payload: dict[str, 
 
     seen = runs.api_has_seen(endpoint)
     assert (result(job)["succeeded"], seen["records"], seen["records_taken_twice"]) == (100, 100, 0)
+
+
+@pytest.mark.parametrize("payload", [{}, IN_SHARDS], ids=["alone", "in-shards"])
+def test_what_a_pipeline_has_loaded_is_a_dataset_for_a_batch(
+    runs: DataRuns, payload: dict[str, Any]
+) -> None:
+    name = f"loaded-{'shards' if payload else 'alone'}"
+    key = runs.put_identified(4_000, f"{name}.jsonl")
+    runs.pipeline(f"{name}-load", key, {"dataset": name}, transform="as-is")
+    [part] = [key for key in runs.datasets.keys(f"datasets/{name}/") if key.endswith(".jsonl")]
+    endpoint = runs.sink(name)
+
+    job = runs.batch(f"batch-{name}", part, processor="post-records", endpoint=endpoint, **payload)
+
+    seen = runs.api_has_seen(endpoint)
+    assert bool(result(job)["shards"]) == bool(payload)
+    assert (seen["records"], seen["records_taken_twice"]) == (4_000, 0)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.soak
 
 FEW, MILLION = Products(10_000), Products(1_000_000)
 HOUR = 3_600
-BETWEEN_DEATHS = (5.0, 20.0)
+BETWEEN_DEATHS = (2.0, 8.0)
 
 # What an execution may do with a million records, by what the issue promises.
 MAX_OPERATIONS = 1_010

@@ -144,6 +144,18 @@ def test_more_rejects_than_tolerated_load_nothing(runs: DataRuns) -> None:
     assert runs.datasets.keys("datasets/bad/") == []
 
 
+def test_an_upload_that_breaks_off_is_begun_again(runs: DataRuns, faults: Faults) -> None:
+    products = Products(80_000, refused_every=2)
+    key = runs.put(products, "upload-pipeline.jsonl")
+    broken = faults.add("refuse", app=PIPELINE, operation="UploadPart", nth=2, times=4, status=500)
+
+    job = runs.pipeline("upload-pipeline", key, {"dataset": "upload"}, tolerated_rejects_percent=50)
+
+    said = result(job)
+    assert faults.applied(broken) == 4
+    assert runs.datasets.read(said["rejects"]).count(b"\n") == products.refused
+
+
 def test_a_record_that_somebody_deletes_is_missed_by_the_verification(
     runs: DataRuns, faults: Faults
 ) -> None:
