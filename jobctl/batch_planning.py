@@ -10,6 +10,7 @@ from functions.shared.batch_plan import DatasetSize, DatasetTooLargeError, Plan,
 from functions.shared.dataset_sample import mean_record_bytes, sample_ranges
 from functions.shared.job import InvalidJobError
 from jobctl.contract import Operation
+from jobctl.directory import JobLimits, StageDirectory
 from jobctl.errors import UnknownDatasetError
 from jobctl.payload import parse_payload
 from jobctl.translation import aws_errors_as_ours
@@ -24,6 +25,7 @@ _PARQUET = b"PAR1"
 _COMPRESSED = (".gz", ".parquet")
 # The processor that writes each record into the dataset table, which costs more than all else.
 _WRITES_INTO_TABLE = "load-products"
+_JOB_TYPE = "batch-processing"
 _SECONDS = 60
 
 
@@ -44,7 +46,8 @@ class Options:
     max_workers: int | None = None
     records_per_second: float | None = None
 
-    def wishes(self, payload: Mapping[str, Any]) -> Wishes:
+    def wishes(self, payload: Mapping[str, Any], limits: JobLimits | None = None) -> Wishes:
+        """What is asked for; where nobody says it, as the stage's *limits* have it."""
         minutes = self.target_minutes or _number(payload, "target_minutes")
         wished: dict[str, Any] = {
             "target_seconds": minutes and minutes * _SECONDS,
@@ -52,6 +55,10 @@ class Options:
             "records_per_second": self.records_per_second or _number(payload, "records_per_second"),
             "table_writes": float(payload.get("processor") == _WRITES_INTO_TABLE),
         }
+        if limits is not None:
+            wished["max_workers"] = wished["max_workers"] or limits.max_workers
+            wished["memory_mib"] = limits.memory_mib
+            wished["retention_days"] = limits.history_days
         return Wishes(**{name: value for name, value in wished.items() if value is not None})
 
 
@@ -60,16 +67,20 @@ def plan_of_records(records: int, record_bytes: float, options: Options) -> Plan
     return _planned(DatasetSize(round(records * record_bytes), record_bytes), options.wishes({}))
 
 
-def plan_of_payload(payload: str, options: Options, s3: "S3Client", data_bucket: str) -> Planned:
+def plan_of_payload(
+    payload: str, options: Options, s3: "S3Client", directory: StageDirectory
+) -> Planned:
     """The plan for the payload of a `batch-processing` job, by a few small reads of its dataset.
+
+    With the memory and the workers that its stage gives it.
 
     Raises:
         InvalidJobError: The payload names no dataset that can be cut.
         UnknownDatasetError: Nothing is there.
     """
     fields = json.loads(parse_payload(payload).text)
-    bucket, key = _address(fields.get("dataset"), data_bucket)
-    wishes = options.wishes(fields)
+    bucket, key = _address(fields.get("dataset"), directory.data_bucket)
+    wishes = options.wishes(fields, directory.limits(_JOB_TYPE))
     return _planned(_measured(s3, bucket, key), wishes)
 
 

@@ -383,7 +383,7 @@ def plan(
         float | None, typer.Option(min=1, max=1440, help="How long it may take; 15 unless told.")
     ] = None,
     max_workers: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="At once; 50 unless told.")
+        int | None, typer.Option(min=1, max=1000, help="At once; the stage's bound unless told.")
     ] = None,
     records_per_second: Annotated[
         float | None, typer.Option(min=1, help="What one worker does; 4,000 unless told.")
@@ -402,9 +402,7 @@ def plan(
         target = _target(context, stage, local=local)
         text = _read_payload(payload)
         with _busy("looking at the dataset"):
-            planned = plan_of_payload(
-                text, options, target.connection.s3, target.directory.data_bucket
-            )
+            planned = plan_of_payload(text, options, target.connection.s3, target.directory)
     elif payload is None and records is not None and record_bytes is not None:
         planned = plan_of_records(records, record_bytes, options)
     else:

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """How long a job of a type may wait and run."""
+    """How long a job of a type may wait and run, and what it has for that.
+
+    *max_workers* and *history_days* are of batches; None: the stage does not tell.
+    """
 
     max_delay: timedelta
     run_timeout: timedelta
+    memory_mib: int | None = None
+    max_workers: int | None = None
+    history_days: int | None = None
 
 
 class StageDirectory:
@@ -92,6 +98,9 @@ class StageDirectory:
         return JobLimits(
             max_delay=timedelta(seconds=limits["max_delay_seconds"]),
             run_timeout=timedelta(seconds=limits["run_timeout_seconds"]),
+            memory_mib=limits.get("memory_mib"),
+            max_workers=limits.get("max_workers"),
+            history_days=limits.get("history_days"),
         )
 
     @property

@@ -123,6 +123,12 @@ class PipelinesStack(Stack):
             environment={
                 names.BATCH_SHARD_ARN: self.batch_shard.alias.function_arn,
                 names.BATCH_MAX_WORKERS: str(self._stage.batch_max_workers),
+                names.EXECUTION_HISTORY_DAYS: str(self._stage.execution_history.to_days()),
+            },
+            # What `jobctl plan` reckons with, besides the memory.
+            published={
+                "max_workers": self._stage.batch_max_workers,
+                "history_days": int(self._stage.execution_history.to_days()),
             },
         )
         self._let_process(job.role)
@@ -214,6 +220,7 @@ class PipelinesStack(Stack):
         run_timeout: Duration,
         environment: dict[str, str],
         temporary_mib: int | None = None,
+        published: dict[str, int] | None = None,
     ) -> DurableJob:
         return DurableJob(
             self,
@@ -229,4 +236,5 @@ class PipelinesStack(Stack):
             memory_mib=MEMORY_MIB,
             temporary_mib=temporary_mib,
             environment={**self._where_data_is(), **environment},
+            published=published,
         )

@@ -40,7 +40,9 @@ def handler(request: BatchRequest, context: DurableContext) -> dict[str, Any]:
         processed = Processed.nothing()
 
     report = context.step(
-        write_report(work, processed, context), name="write-report", config=REPORTING
+        write_report(request, measured, work, processed, context),
+        name="write-report",
+        config=REPORTING,
     )
     refuse_too_many_failures(report, request)
     return report

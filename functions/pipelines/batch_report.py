@@ -5,10 +5,10 @@ attempt wrote meanwhile, shows here and not in somebody's books.
 """
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from functions.pipelines.batch_work import BatchWork
@@ -16,16 +16,17 @@ from functions.pipelines.chunk import SUMMARY, CountsDifferError
 from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.execution_usage import ExecutionUsage
 from functions.pipelines.objects import ObjectHead, ObjectRef, Objects
+from functions.shared.batch_usage import Extent
 from functions.shared.job import canonical_json
-from functions.shared.prices import Usage, cost, off_by
+from functions.shared.prices import cost, off_by
 
 # In the row; the report has them all.
 MAX_SHOWN_SHARDS = 20
 # Parts that are read at the same time, and held.
 _AT_ONCE = 8
-# HEAD of the part, GET of the range, and of what is past its end.
-_GETS_OF_CHUNK = 3
-_MIB_OF_GB = 1024
+# Steps of which nothing is known while the report is written: its own, and what the row gets.
+_OPERATIONS_AFTER = 2
+_BYTES_AFTER = len("true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,12 @@ class ShardAnswer:
             "summary": self.summary.to_text(),
             "operations": self.usage.operations,
             "checkpoint_bytes": self.usage.checkpoint_bytes,
+            "repetitions": self.usage.repetitions,
         }
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "ShardAnswer":
-        usage = ExecutionUsage(event["operations"], event["checkpoint_bytes"])
+        usage = ExecutionUsage(event["operations"], event["checkpoint_bytes"], event["repetitions"])
         return cls(ChunkSummary.from_text(event["summary"]), usage)
 
 
@@ -61,17 +63,30 @@ class Processed:
         return cls(ChunkSummary.sum([]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the price of a batch depends on besides what was done.
+
+    *writes_records* says whether the processor writes each record into a table.
+    """
+
+    memory_mib: int
+    history_days: float
+    writes_records: bool
+
+
 def write_report(
     objects: Objects,
     work: BatchWork,
     processed: Processed,
     usage: ExecutionUsage,
     *,
-    began_at: datetime,
-    now: datetime,
-    memory_mib: int,
+    seconds: float,
+    circumstances: Circumstances,
 ) -> dict[str, Any]:
     """Join the failed records, write the report, and give what of it goes into the job's row.
+
+    *usage* is that of the parent up to here, *seconds* what it took since the job was claimed.
 
     Raises:
         CountsDifferError: What lies in S3 is not what the summaries say.
@@ -79,9 +94,15 @@ def write_report(
     _check_parts(objects, work)
     if processed.summary.failed:
         _join_failed(objects, work, processed.summary.failed)
-    used = sum((shard.usage for shard in processed.shards), start=usage)
-    seconds = (now - began_at).total_seconds()
-    report = _report(work, processed, _actual(work, processed, used, seconds, memory_mib))
+    used = sum((shard.usage for shard in processed.shards), start=usage + _stored_inputs(work))
+
+    def told(used: ExecutionUsage) -> dict[str, Any]:
+        actual = _actual(work, processed, used, seconds, circumstances)
+        return _report(work, processed, actual)
+
+    # The report is stored too; it is hardly longer for counting itself.
+    stored = len(json.dumps(with_few_shards(told(used)))) + _BYTES_AFTER
+    report = told(used + ExecutionUsage(_OPERATIONS_AFTER, stored))
     objects.put(work.run.report, canonical_json(report).encode())
     return with_few_shards(report)
 
@@ -90,6 +111,14 @@ def with_few_shards(report: dict[str, Any]) -> dict[str, Any]:
     """As the job's row has it: of many shards it says how many there were."""
     shards = report["shards"]
     return {**report, "shards": shards if len(shards) <= MAX_SHOWN_SHARDS else len(shards)}
+
+
+def _stored_inputs(work: BatchWork) -> ExecutionUsage:
+    """The inputs of the shards, which the parent's checkpoints hold too."""
+    shards = work.plan.shards
+    return ExecutionUsage(
+        checkpoint_bytes=shards * len(json.dumps({"work": work.to_event(), "shard": shards}))
+    )
 
 
 def _check_parts(objects: Objects, work: BatchWork) -> None:
@@ -163,7 +192,7 @@ def _report(work: BatchWork, processed: Processed, actual: dict[str, Any]) -> di
         "actual": actual,
         "off_by": {
             f"{name}_percent": off_by(predicted[name], actual[name])
-            for name in ("operations", "seconds", "dollars")
+            for name in ("operations", "checkpoint_bytes", "seconds", "worker_seconds", "dollars")
         },
     }
 
@@ -189,22 +218,30 @@ def _actual(
     processed: Processed,
     used: ExecutionUsage,
     seconds: float,
-    memory_mib: int,
+    circumstances: Circumstances,
 ) -> dict[str, Any]:
-    """What it came to; the dollars are those of the list for what was counted and measured."""
-    summary = processed.summary
-    # The threads of a worker share its time.
-    worker_seconds = summary.work_millis / 1000 / max(work.plan.chunks_at_once, 1)
-    dollars = cost(
-        Usage(
-            operations=used.operations,
-            checkpoint_bytes=used.checkpoint_bytes,
-            gb_seconds=worker_seconds * memory_mib / _MIB_OF_GB,
-            requests=1 + len(processed.shards),
-            s3_gets=_GETS_OF_CHUNK * summary.chunks,
-            s3_puts=summary.chunks,
-        )
+    """What it came to, as `Extent` has it; the dollars are list prices of what was counted.
+
+    *worker_seconds* are those of the chunks, with all calls for them. That Lambda had to start
+    functions for it is not seen from inside of them. Parts that an earlier attempt made count with
+    what they took then, and nothing else of that attempt does.
+    """
+    summary, dataset = processed.summary, work.dataset
+    worker_seconds = summary.work_millis / 1000
+    extent = Extent(
+        operations=used.operations,
+        checkpoint_bytes=used.checkpoint_bytes,
+        worker_seconds=worker_seconds,
+        # A shard that ends wakes its parent.
+        requests=1 + 2 * len(processed.shards) + used.repetitions,
+        chunks=summary.chunks,
+        shards=len(processed.shards),
+        memory_mib=circumstances.memory_mib,
+        record_bytes=dataset.record_bytes,
+        written=summary.succeeded if circumstances.writes_records else 0,
+        table_bytes=0 if dataset.table is None else summary.records * dataset.record_bytes,
     )
+    dollars = cost(extent.usage(), retention_days=circumstances.history_days)
     return {
         "operations": used.operations,
         "seconds": round(seconds, 1),

@@ -3,26 +3,26 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from aws_durable_execution_sdk_python import DurableContext, StepContext
 from aws_durable_execution_sdk_python.config import StepConfig
+from aws_durable_execution_sdk_python.serdes import JsonSerDes
 
 from functions.pipelines import batch_report, batch_worker
 from functions.pipelines.batch_processors import checked_recipe
-from functions.pipelines.batch_report import Processed
+from functions.pipelines.batch_report import Circumstances, Processed
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.dataset import Dataset, measure
-from functions.pipelines.execution_usage import ExecutionUsage, usage_of
+from functions.pipelines.execution_usage import usage_of
 from functions.pipelines.processors import Called
 from functions.pipelines.progress_notes import JobNotOursError, utc_now
 from functions.shared import names
 from functions.shared.batch_plan import DatasetSize, Plan, Wishes, plan
 from functions.shared.errors import JobNotFoundError, MalformedPayloadError, PermanentError
-from functions.shared.job import Progress
+from functions.shared.job import Progress, parse_timestamp, timestamp
 from functions.shared.records import RecordSerDes
 from functions.shared.retries import BRIEFLY, PATIENTLY
 from functions.shared.start_event import JobRun
@@ -30,6 +30,8 @@ from functions.shared.start_event import JobRun
 # Set by Lambda; elsewhere it is as much as the stack gives.
 _MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 _DEFAULT_MEMORY_MIB = 1769
+# Where no stack says it.
+_DEFAULT_HISTORY_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Settings:
     batch_shard_arn: str
     max_workers: int
     memory_mib: int
+    history_days: float
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -46,7 +49,13 @@ class Settings:
             batch_shard_arn=environ[names.BATCH_SHARD_ARN],
             max_workers=int(environ[names.BATCH_MAX_WORKERS]),
             memory_mib=int(environ.get(_MEMORY, _DEFAULT_MEMORY_MIB)),
+            history_days=_history_days(environ),
         )
+
+
+def _history_days(environ: Mapping[str, str]) -> float:
+    is_told = names.EXECUTION_HISTORY_DAYS in environ
+    return float(environ[names.EXECUTION_HISTORY_DAYS]) if is_told else _DEFAULT_HISTORY_DAYS
 
 
 settings = Settings.from_environ(os.environ)
@@ -58,22 +67,30 @@ class TooManyFailuresError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the plan is made from; *created_at* tells which submission of the job it is."""
+    """What the plan is made from.
+
+    *created_at* tells which submission of the job it is, *started_at* since when this attempt runs.
+    """
 
     dataset: Dataset
     created_at: str
+    started_at: str
 
     def to_event(self) -> dict[str, Any]:
-        return {"dataset": self.dataset.to_event(), "created_at": self.created_at}
+        return {
+            "dataset": self.dataset.to_event(),
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+        }
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
-        return cls(Dataset.from_event(event["dataset"]), event["created_at"])
+        return cls(Dataset.from_event(event["dataset"]), event["created_at"], event["started_at"])
 
 
 MEASURING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Measured))
 # Everything is done but for the words.
-REPORTING = StepConfig(retry_strategy=PATIENTLY)
+REPORTING = StepConfig(retry_strategy=PATIENTLY, serdes=JsonSerDes())
 
 
 def measure_dataset(request: BatchRequest, run: JobRun) -> Callable[[StepContext], Measured]:
@@ -85,7 +102,7 @@ def measure_dataset(request: BatchRequest, run: JobRun) -> Callable[[StepContext
         # A mistake in its name shows here, and not in each of a thousand chunks.
         batch_worker.processor_named(request.processor, request.endpoint, run.job_id)
         dataset = measure(batch_worker.objects, batch_worker.table, request, recipe.transform)
-        found = Measured(dataset, job.created_at)
+        found = Measured(dataset, job.created_at, job.started_at or timestamp(utc_now()))
         _show_plan(plan_of(request, found), run)
         return found
 
@@ -120,7 +137,8 @@ def plan_of(request: BatchRequest, measured: Measured) -> Plan:
         "target_seconds": request.target_minutes * 60,
         "max_workers": request.max_workers or settings.max_workers,
         "memory_mib": settings.memory_mib,
-        "table_writes": int(checked_recipe(request).called is Called.DATASET_TABLE),
+        "table_writes": int(_writes_records(request)),
+        "retention_days": settings.history_days,
     }
     if request.records_per_second is not None:
         wishes["records_per_second"] = request.records_per_second
@@ -153,29 +171,32 @@ def work_of(request: BatchRequest, measured: Measured, run: JobRun) -> BatchWork
 
 
 def write_report(
-    work: BatchWork, processed: Processed, context: DurableContext
+    request: BatchRequest,
+    measured: Measured,
+    work: BatchWork,
+    processed: Processed,
+    context: DurableContext,
 ) -> Callable[[StepContext], dict[str, Any]]:
     def write(_step: StepContext) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        execution = context.state.get_execution_operation()
-        began_at = execution.start_timestamp if execution is not None else None
         return batch_report.write_report(
             batch_worker.objects,
             work,
             processed,
-            _whole_usage(context),
-            began_at=began_at or now,
-            now=now,
-            memory_mib=settings.memory_mib,
+            # Its own step may be known, and is counted as one to come.
+            usage_of(context, without="write-report"),
+            seconds=(utc_now() - parse_timestamp(measured.started_at)).total_seconds(),
+            circumstances=Circumstances(
+                memory_mib=settings.memory_mib,
+                history_days=settings.history_days,
+                writes_records=_writes_records(request),
+            ),
         )
 
     return write
 
 
-def _whole_usage(context: DurableContext) -> ExecutionUsage:
-    """What was used when the job's end will be recorded; the report's own step may be known."""
-    used = usage_of(context, without="write-report")
-    return ExecutionUsage(used.operations + 2, used.checkpoint_bytes)
+def _writes_records(request: BatchRequest) -> bool:
+    return checked_recipe(request).called is Called.DATASET_TABLE
 
 
 def refuse_too_many_failures(report: Mapping[str, Any], request: BatchRequest) -> None:

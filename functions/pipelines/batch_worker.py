@@ -20,6 +20,7 @@ from functions.pipelines.chunk_retries import PROCESSING
 from functions.pipelines.chunk_serdes import SummarySerDes, SumSerDes
 from functions.pipelines.chunk_source import source_of
 from functions.pipelines.chunk_summary import ChunkSummary
+from functions.pipelines.chunk_time import Stopwatch
 from functions.pipelines.dataset_table import DatasetTable
 from functions.pipelines.objects import Objects
 from functions.pipelines.pace import Pace
@@ -132,9 +133,11 @@ def _worker(work: BatchWork, shard: int | None, context: DurableContext) -> Work
             _noting(run, shard),
             len(work.chunks_of(shard)),
             began_at=execution.start_timestamp if execution is not None else None,
+            shards=work.plan.shards,
         ),
         pace=Pace(clock),
         time_left=_time_left(context),
+        stopwatch=Stopwatch(clock),
         clock=clock,
         sleep=sleep,
     )

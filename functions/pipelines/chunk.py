@@ -16,7 +16,7 @@ from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.chunk_calls import ChunkCalls
 from functions.pipelines.chunk_source import ChunkSource, Entry
 from functions.pipelines.chunk_summary import ChunkSummary, few_codes
-from functions.pipelines.chunk_time import ChunkTime
+from functions.pipelines.chunk_time import ChunkTime, Stopwatch
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.failed_records import failed_line
 from functions.pipelines.objects import ObjectMissingError, ObjectRef, Objects
@@ -50,6 +50,7 @@ class Worker:
     notes: ProgressNotes
     pace: Pace
     time_left: Callable[[], float]
+    stopwatch: Stopwatch
     clock: Callable[[], float]
     sleep: Callable[[float], None]
 
@@ -71,14 +72,13 @@ def process_chunk(worker: Worker, chunk: int) -> ChunkSummary:
         worker.notes.tell_done(chunk, before.summary.records)
         return before.summary
 
-    began = worker.clock()
     part = _Part(worker, chunk_time)
     entries = worker.source.entries(chunk)
     while group := list(itertools.islice(entries, GROUP)):
         part.add(group)
         worker.notes.tell(chunk, part.records)
 
-    summary = part.summary(int((worker.clock() - began) * 1000))
+    summary = part.summary(round(worker.stopwatch.lap() * 1000))
     # The failures first: that the processed part is there says that all is there.
     if summary.failed or (before is not None and before.summary.failed):
         worker.objects.put(worker.run.failed_part(chunk), bytes(part.failed))

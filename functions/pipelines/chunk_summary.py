@@ -24,7 +24,8 @@ class ChunkSummary:
     """Counts of one chunk, or of as many *chunks* as were added up.
 
     *processed* tells which records came through, *failures* how many did not, by code.
-    *work_millis* is how long workers were at it, *peak_memory_mib* the most that one of them held.
+    *work_millis* is what it took of the workers' time, with all that came before it and since the
+    chunk that ended before; *peak_memory_mib* the most that one of them held.
     """
 
     processed: KeyDigest = field(default_factory=KeyDigest)

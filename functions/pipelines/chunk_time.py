@@ -5,6 +5,8 @@ next one; one that did not come to its end although it had most of an invocation
 """
 
 import math
+import threading
+import time
 from collections.abc import Callable
 
 from functions.shared.errors import PermanentError, TransientError
@@ -33,6 +35,24 @@ class DownstreamUnavailableError(TransientError):
     def __init__(self, message: str, pause_seconds: float | None = None) -> None:
         super().__init__(message)
         self.pause_seconds = pause_seconds
+
+
+class Stopwatch:
+    """The time of a worker, shared out among the chunks that it ends.
+
+    Several at once take the same seconds; each second is counted for the one that ends next.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told = clock()
+
+    def lap(self) -> float:
+        """The seconds since it was asked before."""
+        with self._lock:
+            before, self._told = self._told, self._clock()
+            return self._told - before
 
 
 class ChunkTime:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from functions.shared.batch_usage import seconds_between_notes
 from functions.shared.errors import PermanentError
 from functions.shared.job import Progress, timestamp
 
-PAUSE = timedelta(seconds=2)
+# Of one execution that has the row to itself.
+PAUSE = timedelta(seconds=seconds_between_notes(0))
 # Before, an estimate is only noise.
 LEAST_SHARE = 0.02
 
@@ -35,6 +37,7 @@ class ProgressNotes:
     """The chunks of one execution, and its threads that work on them.
 
     *began_at* is when the execution began, for the estimate of its end; None: with the first note.
+    The more *shards* share the row, the longer it is and the less often each of them writes there.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class ProgressNotes:
         total: int,
         *,
         began_at: datetime | None = None,
+        shards: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._write = write
         self._total = total
         self._began_at = began_at
+        self._pause = timedelta(seconds=seconds_between_notes(shards))
         self._now = now
         self._lock = threading.Lock()
         self._records: dict[int, int] = {}
@@ -83,7 +88,7 @@ class ProgressNotes:
 
     def _show(self, *, is_last: bool) -> None:
         now = self._now()
-        if self._told_at is not None and now - self._told_at < PAUSE and not is_last:
+        if self._told_at is not None and now - self._told_at < self._pause and not is_last:
             return
         self._told_at = now
         self._began_at = self._began_at or now

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from functions.shared.batch_usage import Extent
 from functions.shared.errors import PermanentError
-from functions.shared.prices import Usage, cost
+from functions.shared.prices import cost
 
 # An execution has 3,000 operations and 100 MB of checkpoints, neither adjustable:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -65,21 +66,13 @@ _SECONDS_OF_WAKE_UP = 0.2
 _SECONDS_OF_REPLAY = 0.000_15
 # Of the 15 minutes of an invocation, the last is left to put things off.
 _SECONDS_OF_INVOCATION = 14 * 60
-# A chunk's summary with what the SDK writes around it; the rest of an execution; a shard's input,
-# and its result, which the parent has too.
-_BYTES_OF_CHUNK = 700
-_BYTES_OF_EXECUTION = 4_000
-_BYTES_OF_SHARD = 3 * 2_000
-# HEAD of the part, GET of the range and of what is past its end.
-_GETS_OF_CHUNK = 3
-_PUTS_OF_CHUNK = 1
-_SECONDS_BETWEEN_NOTES = 2.0
-# A shard's entry in the job's row, which every note of progress pays for.
-_BYTES_OF_NOTE = 64
-_BYTES_OF_TABLE_WRITE = 1_024
-# Two eventually consistent reads of 4 KB for one unit.
-_BYTES_OF_TABLE_READ = 8 * 1_024
-_MIB_OF_GB = 1_024
+# What AWS stores, as measured: a chunk's summary where nothing fails; the other steps of an
+# execution; of a shard its input, its sum, and what the parent and its report tell of it.
+_BYTES_OF_CHUNK = 40
+_BYTES_OF_EXECUTION = 1_350
+_BYTES_OF_SHARD = 1_260
+# A summary at its longest, with as many codes of failures as it may hold.
+_MOST_BYTES_OF_CHUNK = 800
 
 
 class DatasetTooLargeError(PermanentError):
@@ -309,7 +302,6 @@ class _Planner:
 
     def _predicted(self, chunks: int, shards: int, workers: int) -> Prediction:
         records = self._size.records
-        executions = 1 + shards
         # Of the worker with the most to do: the only one, or a shard.
         largest = -(-chunks // shards) if shards else chunks
         worker = _Execution(
@@ -320,31 +312,28 @@ class _Planner:
             parent = FIXED_OPERATIONS + shards
             operations = parent + shards * FIXED_OPERATIONS_OF_SHARD + chunks
             most_operations = max(parent, FIXED_OPERATIONS_OF_SHARD + largest)
-            most_bytes = max(shards * _BYTES_OF_SHARD, largest * _BYTES_OF_CHUNK)
+            most_bytes = max(shards * _BYTES_OF_SHARD, largest * _MOST_BYTES_OF_CHUNK)
             wake_up = _SECONDS_OF_WAKE_UP + _SECONDS_OF_REPLAY * parent
             seconds = worker.seconds * -(-shards // workers) + _Execution(0, parent).seconds
             worker_seconds = every + shards * (worker.overhead + wake_up) + _SECONDS_OF_START
             requests = shards * (worker.invocations + 1) + 1
         else:
             operations = most_operations = FIXED_OPERATIONS + chunks
-            most_bytes = chunks * _BYTES_OF_CHUNK
+            most_bytes = chunks * _MOST_BYTES_OF_CHUNK
             seconds = worker_seconds = worker.seconds
             requests = worker.invocations
-        checkpoint_bytes = (
-            executions * _BYTES_OF_EXECUTION + shards * _BYTES_OF_SHARD + chunks * _BYTES_OF_CHUNK
-        )
-        row = math.ceil((_BYTES_OF_TABLE_WRITE + shards * _BYTES_OF_NOTE) / _BYTES_OF_TABLE_WRITE)
-        notes = every / _SECONDS_BETWEEN_NOTES + FIXED_OPERATIONS
-        read = 0 if self._fixed is None else self._size.size_bytes / _BYTES_OF_TABLE_READ
-        usage = Usage(
+        checkpoint_bytes = _BYTES_OF_EXECUTION + shards * _BYTES_OF_SHARD + chunks * _BYTES_OF_CHUNK
+        extent = Extent(
             operations=operations,
             checkpoint_bytes=checkpoint_bytes,
-            gb_seconds=worker_seconds * self._wishes.memory_mib / _MIB_OF_GB,
+            worker_seconds=worker_seconds,
             requests=requests,
-            s3_gets=chunks * _GETS_OF_CHUNK,
-            s3_puts=chunks * _PUTS_OF_CHUNK,
-            table_writes=notes * row + records * self._wishes.table_writes,
-            table_reads=read,
+            chunks=chunks,
+            shards=shards,
+            memory_mib=self._wishes.memory_mib,
+            record_bytes=self._record_bytes,
+            written=records * self._wishes.table_writes,
+            table_bytes=0 if self._fixed is None else self._size.size_bytes,
         )
         return Prediction(
             operations=operations,
@@ -353,7 +342,7 @@ class _Planner:
             largest_execution_bytes=_BYTES_OF_EXECUTION + most_bytes,
             seconds=round(seconds, 1),
             worker_seconds=round(worker_seconds, 1),
-            dollars=round(cost(usage, retention_days=self._wishes.retention_days), 6),
+            dollars=round(cost(extent.usage(), retention_days=self._wishes.retention_days), 6),
             meets_target=seconds <= self._wishes.target_seconds,
         )
 

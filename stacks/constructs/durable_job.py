@@ -68,6 +68,7 @@ class DurableJob(Construct):
         environment: Mapping[str, str] | None = None,
         resumer: PlainFunction | None = None,
         takes_heartbeats: bool = False,
+        published: Mapping[str, int] | None = None,
     ) -> None:
         """Provision the job type kept in `functions/<family>/<job_type>.py`.
 
@@ -89,6 +90,7 @@ class DurableJob(Construct):
             environment: What the job's `Settings` reads beyond that of every job.
             resumer: What brings it people's answers; None for a job that asks nobody.
             takes_heartbeats: Whether its questions end early where nobody says to be at it.
+            published: Further limits that producers and operators find beside those of every job.
 
         Raises:
             JobTypeError: The props do not fit together.
@@ -137,6 +139,7 @@ class DurableJob(Construct):
                 "max_delay_seconds": int(delay.to_seconds()),
                 "run_timeout_seconds": int(run_timeout.to_seconds()),
                 "memory_mib": memory_mib,
+                **(published or {}),
             },
         )
         self.ends_rule = self._report_ends(platform.recorder)

@@ -60,6 +60,7 @@ os.environ.update(
         names.OFF_PEAK_TIME_ZONE: "Europe/Berlin",
         names.BATCH_SHARD_ARN: _live_alias("batch-shard"),
         names.BATCH_MAX_WORKERS: "50",
+        names.EXECUTION_HISTORY_DAYS: "7",
     }
 )
 

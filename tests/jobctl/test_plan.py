@@ -129,6 +129,29 @@ def test_the_wishes_of_the_payload_are_those_of_the_plan(
     assert overridden["assumed"] == "50 records a second and worker, at most 7 workers"
 
 
+def test_what_nobody_wishes_for_is_as_the_stage_has_it(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE * 100_000)
+    of_the_planner = json.loads(jobctl("plan", "--payload", payload(), "--json").stdout)
+    limits = {"max_workers": 3, "memory_mib": 3538, "history_days": 1}
+    datasets.ssm.put_parameter(
+        Name=f"{names.job_limits_path(STAGE)}/batch-processing",
+        Value=json.dumps({"max_delay_seconds": 1, "run_timeout_seconds": 1} | limits),
+        Type="String",
+    )
+
+    told = lines(jobctl("plan", "--payload", payload()).stdout)
+    overridden = lines(jobctl("plan", "--payload", payload(max_workers=2)).stdout)
+    of_the_stage = json.loads(jobctl("plan", "--payload", payload(), "--json").stdout)
+
+    assert told["assumed"].endswith("at most 3 workers")
+    assert overridden["assumed"].endswith("at most 2 workers")
+    # Twice the memory, at nearly twice the price.
+    dollars = [plan["predicted"]["dollars"] for plan in (of_the_planner, of_the_stage)]
+    assert 1.5 < dollars[1] / dollars[0] < 2
+
+
 def test_writing_every_record_into_a_table_is_in_the_cost(
     datasets: Connection, jobctl: Jobctl
 ) -> None:

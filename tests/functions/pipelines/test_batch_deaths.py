@@ -7,7 +7,6 @@ destination and of the job's row, and each checkpoint, in the job and in its sha
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,7 +63,7 @@ class Deaths:
         self.points.watch_service(self.monkeypatch, batch_worker, "objects")
         self.points.watch_service(self.monkeypatch, batch_worker, "jobs")
         self.points.watch_checkpoints(self.monkeypatch)
-        self.monkeypatch.setattr(progress_notes, "PAUSE", timedelta())
+        self.monkeypatch.setattr(progress_notes, "seconds_between_notes", lambda _shards: 0)
 
     def undisturbed(self) -> tuple[dict[str, Any], int, list[Passage]]:
         self.run(None)

@@ -1,7 +1,7 @@
 import gzip
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -443,7 +443,7 @@ def test_a_chunk_that_never_fits_into_an_invocation_is_told(jobs: BatchJobs) -> 
 def test_a_stopped_job_stops_its_workers(
     jobs: BatchJobs, called: Destination, shards: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress_notes, "PAUSE", timedelta())
+    monkeypatch.setattr(progress_notes, "seconds_between_notes", lambda _shards: 0)
     jobs.cut(400, shards=shards)
 
     def stop(_tasks: Sequence[Task]) -> None:
@@ -465,7 +465,7 @@ def test_a_stopped_job_stops_its_workers(
 def test_the_row_tells_how_far_a_batch_is(
     jobs: BatchJobs, called: Destination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress_notes, "PAUSE", timedelta())
+    monkeypatch.setattr(progress_notes, "seconds_between_notes", lambda _shards: 0)
     seen: list[tuple[int, int]] = []
 
     def look(_tasks: Sequence[Task]) -> None:

@@ -15,6 +15,7 @@ from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.chunk import Worker, process_chunk
 from functions.pipelines.chunk_source import source_of
 from functions.pipelines.chunk_summary import ChunkSummary
+from functions.pipelines.chunk_time import Stopwatch
 from functions.pipelines.dataset import Dataset
 from functions.pipelines.dataset_table import DatasetTable, Row
 from functions.pipelines.digest import KeyDigest
@@ -84,6 +85,7 @@ class Rig:
             notes=ProgressNotes(self.noted.write, self.chunks, now=lambda: self.noted.now),
             pace=Pace(time.clock),
             time_left=lambda: inf,
+            stopwatch=Stopwatch(time.clock),
             clock=time.clock,
             sleep=time.sleep,
         )
