@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from local.data_jobs import BATCH, PIPELINE
 from local.deployment import Deployment
 from local.documents import Documents
 from local.endpoint import Endpoint
 from local.platform import PlatformSettings, running_platform
 from local.platform_file import PROJECT
+from local.products import Products
 from local.shop import Shop
 from tests.e2e.data_runs import DataRuns
 from tests.e2e.deployed_jobs import APPROVAL, ONBOARDING, ORDER_TYPES, DeployedJobs, Faults
@@ -72,6 +74,16 @@ def abandoned_questions(deployed: DeployedJobs) -> dict[str, str]:
     deployed.submit_document("abandoned-approval", dispatch="direct")
     deployed.submit_newcomer("abandoned-onboarding", local_part="bounce", dispatch="direct")
     return {APPROVAL: "abandoned-approval", ONBOARDING: "abandoned-onboarding"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def abandoned_data(deployed: DeployedJobs) -> dict[str, str]:
+    """The same for each type that works on datasets: job ids by type."""
+    runs = DataRuns(deployed)
+    key = runs.put(Products(1_000, refused_every=0), "abandoned.jsonl")
+    runs.submit_batch("abandoned-batch", key, dispatch="direct")
+    runs.submit_pipeline("abandoned-pipeline", key, {"dataset": "abandoned"}, dispatch="direct")
+    return {BATCH: "abandoned-batch", PIPELINE: "abandoned-pipeline"}
 
 
 @pytest.fixture

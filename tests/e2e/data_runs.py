@@ -1,11 +1,11 @@
 """Batches and pipelines on the deployed stacks, and whether exactly the right records came out."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from functions.shared import names
@@ -19,7 +19,7 @@ from tests.e2e.deployed_jobs import PATIENCE_SECONDS, DeployedJobs
 SHARD = "batch-shard"
 NORMALIZE = "normalize-products"
 # Said to be so slow that workers share it: a plan by hand of 4,000 records in two shards.
-IN_SHARDS = {"records_per_second": 9, "target_minutes": 1}
+IN_SHARDS: Mapping[str, Any] = {"records_per_second": 9, "target_minutes": 1}
 
 
 @dataclass
@@ -40,10 +40,16 @@ class DataRuns:
         lines = (json.dumps({"id": f"record-{number:04}"}) + "\n" for number in range(count))
         return self.datasets.upload(name, map(str.encode, lines))
 
-    def submit_batch(self, job_id: str, dataset: Any, **payload: Any) -> None:
-        self.deployed.jobs.submit(
-            BATCH, {"dataset": dataset, "processor": NORMALIZE, **payload}, job_id=job_id
-        )
+    def submit_batch(
+        self,
+        job_id: str,
+        dataset: Any,
+        *,
+        dispatch: Literal["direct"] | None = None,
+        **payload: Any,
+    ) -> None:
+        wished = {"dataset": dataset, "processor": NORMALIZE, **payload}
+        self.deployed.jobs.submit(BATCH, wished, job_id=job_id, dispatch=dispatch)
 
     def batch(
         self, job_id: str, dataset: Any, *, seconds: float = PATIENCE_SECONDS, **payload: Any
@@ -53,13 +59,18 @@ class DataRuns:
         return self.deployed.ended(job_id, seconds=seconds)
 
     def submit_pipeline(
-        self, job_id: str, source: Any, destination: dict[str, str], **payload: Any
+        self,
+        job_id: str,
+        source: Any,
+        destination: dict[str, str],
+        *,
+        dispatch: Literal["direct"] | None = None,
+        **payload: Any,
     ) -> None:
-        """Submit a pipeline that loads at once."""
+        """Submit a pipeline that loads at once, unless it says otherwise."""
         wished = {"transform": NORMALIZE, "off_peak": False, **payload}
-        self.deployed.jobs.submit(
-            PIPELINE, {"source": source, "destination": destination, **wished}, job_id=job_id
-        )
+        wished |= {"source": source, "destination": destination}
+        self.deployed.jobs.submit(PIPELINE, wished, job_id=job_id, dispatch=dispatch)
 
     def pipeline(
         self, job_id: str, source: Any, destination: dict[str, str], **payload: Any

@@ -1,5 +1,6 @@
 """Pipelines on the platform: from each source to each destination, with deaths on the way."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -173,6 +174,34 @@ def test_a_record_that_somebody_deletes_is_missed_by_the_verification(
     assert any(
         key.endswith("difference.json") for key in runs.datasets.keys("results/pipeline-robbed/")
     )
+
+
+def test_a_pipeline_that_is_stopped_while_it_waits_for_its_hour_loads_nothing(
+    runs: DataRuns, deployed: DeployedJobs
+) -> None:
+    key = runs.put(SOME, "pipeline-stopped.jsonl")
+    in_half_a_day = {"hour": (datetime.now(UTC).hour + 12) % 24, "time_zone": "UTC"}
+    runs.submit_pipeline(
+        "pipeline-stopped",
+        key,
+        {"dataset": "stopped"},
+        off_peak=in_half_a_day,
+        tolerated_rejects_percent=1,
+    )
+    arn = deployed.reached("pipeline-stopped", JobStatus.PROCESSING).execution_arn
+    pages = deployed.lambda_.get_paginator("get_durable_execution_history")
+
+    def waits() -> bool | None:
+        events = pages.paginate(DurableExecutionArn=arn).build_full_result()["Events"]
+        return any(event.get("Name") == "wait-for-off-peak" for event in events) or None
+
+    eventually(waits, what="a pipeline that waits")
+    deployed.jobs.stop("pipeline-stopped")
+    job = deployed.ended("pipeline-stopped")
+
+    assert job.status is JobStatus.CANCELLED
+    assert len(deployed.alerts_once_quiet("pipeline-stopped")) == 1
+    assert runs.datasets.keys("datasets/stopped/") == []
 
 
 def test_the_row_tells_how_far_a_pipeline_is(

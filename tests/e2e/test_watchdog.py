@@ -4,7 +4,9 @@ import pytest
 
 from functions.shared.job import JobStatus
 from local import people
+from local.data_jobs import BATCH, PIPELINE
 from local.shop import Shop
+from tests.e2e.data_runs import result
 from tests.e2e.deployed_jobs import APPROVAL, ONBOARDING, ORDER_TYPES, DeployedJobs
 
 pytestmark = pytest.mark.platform
@@ -41,3 +43,12 @@ def test_a_question_that_nobody_asked_is_asked_by_the_watchdogs_start(
 
     assert bounced.status is JobStatus.COMPLETED
     assert deployed.ended(abandoned_questions[APPROVAL]).status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("job_type", [BATCH, PIPELINE])
+def test_a_dataset_that_nobody_started_on_is_processed_by_the_watchdogs_start(
+    job_type: str, deployed: DeployedJobs, abandoned_data: dict[str, str]
+) -> None:
+    job = deployed.ended(abandoned_data[job_type], seconds=240)
+
+    assert result(job)["records"] == 1_000
