@@ -131,12 +131,23 @@ def test_a_stopped_batch_ends_its_shards(
 ) -> None:
     key = runs.put(SOME, "stopped.jsonl")
     faults.add("delay", app=SHARD, operation="PutObject", seconds=2, times=None)
+    # So that Slack is told while the row still says processing.
+    faults.add(
+        "delay",
+        app="recorder",
+        operation="UpdateItem",
+        contains="batch-stopped",
+        times=None,
+        seconds=8,
+    )
     runs.submit_batch("batch-stopped", key, tolerated_failures_percent=1, **IN_SHARDS)
     eventually(lambda: runs.shards(Statuses=["RUNNING"]) or None, what="shards that run")
 
     deployed.jobs.stop("batch-stopped")
 
+    [alert] = deployed.alerts_once_quiet("batch-stopped")
     assert deployed.ended("batch-stopped").status is JobStatus.CANCELLED
+    assert "execution_stopped" in alert
     eventually(lambda: not runs.shards(Statuses=["RUNNING"]) or None, what="an end to the shards")
 
 
