@@ -71,6 +71,24 @@ class Objects(Protocol):
         """Write an object of the data bucket; metadata is ASCII, 2 KB at most together."""
         ...
 
+    def put_if(
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        etag: str | None,
+    ) -> bool:
+        """Write an object of the data bucket where nothing is there yet (*etag* None), or where
+        what is there still has *etag*; False where it is something else by now. `ObjectsBusyError`
+        where another write of the key is under way (409): nobody knows yet which one stays.
+
+        Whose answer is lost may be told False of its own write: who was told False looks at what
+        is there. An ETag tells of the bytes alone: the same bytes with other metadata have the
+        same one.
+        """
+        ...
+
     def put_joined(self, key: str, pieces: Iterable[bytes]) -> int:
         """Write *pieces* as one object without ever holding all of them; the bytes written."""
         ...

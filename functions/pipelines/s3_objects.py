@@ -87,6 +87,26 @@ class S3Objects:
         with _translated():
             self._client.put_object(Bucket=self._bucket_name, Key=key, Body=body, Metadata=fitting)
 
+    def put_if(
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        etag: str | None,
+    ) -> bool:
+        fitting = fitting_metadata(metadata or {})
+        condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        try:
+            with _translated():
+                self._client.put_object(
+                    Bucket=self._bucket_name, Key=key, Body=body, Metadata=fitting, **condition
+                )
+        # Missing is what was to have *etag*; changed, what was not to be there at all too.
+        except (DatasetChangedError, ObjectMissingError):
+            return False
+        return True
+
     def put_joined(self, key: str, pieces: Iterable[bytes]) -> int:
         parts = _parts(pieces)
         head = next(parts, b"")

@@ -32,7 +32,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: `head`, `read`, `put`, `put_joined` or `in_prefix`, and of what."""
+    """One call: `head`, `read`, `put`, `put_if`, `put_joined` or `in_prefix`, and of what."""
 
     method: str
     key: str
@@ -168,6 +168,23 @@ class FakeObjects:
         number = self._begin("put", key)
         self._write(key, body, metadata or {})
         self._end("put", number)
+
+    def put_if(
+        self,
+        key: str,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        etag: str | None,
+    ) -> bool:
+        number = self._begin("put_if", key)
+        with self._lock:
+            there = self._stored.get((DATA_BUCKET, key))
+            is_as_wanted = etag == (None if there is None else there.etag)
+            if is_as_wanted:
+                self._write(key, body, metadata or {})
+        self._end("put_if", number)
+        return is_as_wanted
 
     def put_joined(self, key: str, pieces: Iterable[bytes]) -> int:
         number = self._begin("put_joined", key)

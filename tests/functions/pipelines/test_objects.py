@@ -181,6 +181,36 @@ def test_a_put_replaces_body_and_metadata(store: Store) -> None:
     assert store.objects.head(ObjectRef("work/part")).metadata == {}
 
 
+def test_of_two_who_write_where_nothing_is_the_first_one_wins(store: Store) -> None:
+    assert store.objects.put_if("work/part", b"first", {"attempt": "1"}, etag=None)
+    assert not store.objects.put_if("work/part", b"second", {"attempt": "2"}, etag=None)
+
+    assert b"".join(store.objects.read(ObjectRef("work/part"))) == b"first"
+    assert store.objects.head(ObjectRef("work/part")).metadata == {"attempt": "1"}
+
+
+def test_only_what_was_looked_at_is_replaced(store: Store) -> None:
+    etag = store.store("work/part", b"first")
+
+    assert store.objects.put_if("work/part", b"second", {"attempt": "2"}, etag=etag)
+    assert not store.objects.put_if("work/part", b"third", etag=etag)
+
+    assert b"".join(store.objects.read(ObjectRef("work/part"))) == b"second"
+    assert store.objects.head(ObjectRef("work/part")).metadata == {"attempt": "2"}
+
+
+def test_what_was_looked_at_and_is_gone_is_not_written(store: Store) -> None:
+    assert not store.objects.put_if("work/part", b"second", etag='"abc"')
+
+    with pytest.raises(ObjectMissingError):
+        store.objects.head(ObjectRef("work/part"))
+
+
+def test_a_conditional_write_takes_no_metadata_that_s3_does_not_take(store: Store) -> None:
+    with pytest.raises(ValueError, match="metadata"):
+        store.objects.put_if("work/part", b"any", {"summary": "é"}, etag=None)
+
+
 @pytest.mark.parametrize("metadata", [{"summary": "é"}, {"summary": "a" * 2049}])
 def test_metadata_that_s3_does_not_take_is_refused(store: Store, metadata: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="metadata"):

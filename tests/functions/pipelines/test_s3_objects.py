@@ -197,6 +197,48 @@ CALLS: dict[str, Callable[[S3Objects], Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("etag", "error"),
+    [
+        (None, refusal("PreconditionFailed", 412)),
+        ('"abc"', refusal("PreconditionFailed", 412)),
+        ('"abc"', refusal("NoSuchKey", 404)),
+    ],
+)
+def test_a_condition_that_does_not_hold_is_an_answer_and_no_error(
+    etag: str | None, error: ClientError
+) -> None:
+    client: Any = Meddling(boto3.client("s3"), instead=raising(error))
+
+    assert not S3Objects(client, BUCKET).put_if(KEY, b"any", etag=etag)
+
+
+@pytest.mark.parametrize("etag", [None, '"abc"'])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (refusal("ConditionalRequestConflict", 409), ObjectsBusyError),
+        (refusal("AccessDenied", 403), ObjectAccessError),
+        (refusal("SlowDown", 503), ClientError),
+        (refusal("NoSuchBucket", 404), ClientError),
+    ],
+)
+def test_a_conditional_write_that_was_not_judged_is_no_answer(
+    etag: str | None, error: ClientError, raised: type[Exception]
+) -> None:
+    client: Any = Meddling(boto3.client("s3"), instead=raising(error))
+
+    with pytest.raises(raised):
+        S3Objects(client, BUCKET).put_if(KEY, b"any", etag=etag)
+
+
+def raising(error: Exception) -> Callable[[str, dict[str, Any]], Any]:
+    def raises(_method: str, _request: dict[str, Any]) -> Any:
+        raise error
+
+    return raises
+
+
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize(
     ("error", "raised", "is_worth_another_try"),
