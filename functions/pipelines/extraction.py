@@ -38,8 +38,7 @@ class Extraction:
             return None
         if (there := self._staged.find(state.part)) is not None:
             # Behind it the source is read from where it ended.
-            self.close()
-            self._drafts = None
+            self._stop_reading()
             return there
         if self._drafts is None:
             self._drafts = self._source.drafts(state.begin)
@@ -48,7 +47,11 @@ class Extraction:
             return None
         self._pause_seconds, self._share = draft.pause_seconds, draft.share
         part = Part(draft.lines, draft.rejects, following=draft.following)
-        return self._staged.add(state.part, part)
+        summary = self._staged.add(state.part, part)
+        if summary.following != draft.following:
+            # Another worker's part is there, and ends elsewhere.
+            self._stop_reading()
+        return summary
 
     def finish(self, state: StageState) -> None:
         if self._staged.manifest_head() is None:
@@ -61,6 +64,10 @@ class Extraction:
         if state.begin is None:
             return state.part
         return math.ceil(state.part / self._share) if self._share else None
+
+    def _stop_reading(self) -> None:
+        self.close()
+        self._drafts = None
 
     def close(self) -> None:
         if self._drafts is not None:

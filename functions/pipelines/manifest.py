@@ -48,8 +48,8 @@ class Position:
 class PartSummary:
     """What one part holds; *following* is where its successor begins, None behind the last.
 
-    *rejected* are the records that were refused while it was made, *checksum* adds up those of
-    its records in whatever order they come.
+    *rejected* are the records that were refused while it was made, *rejects* tells which file they
+    are in; *checksum* adds up those of its records in whatever order they come.
     """
 
     part: int
@@ -59,6 +59,7 @@ class PartSummary:
     sha256: str
     checksum: str = ""
     following: Position | None = None
+    rejects: str = ""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:

@@ -79,13 +79,14 @@ class Objects(Protocol):
         *,
         etag: str | None,
     ) -> bool:
-        """Write an object of the data bucket where nothing is there yet (*etag* None), or where
-        what is there still has *etag*; False where it is something else by now. `ObjectsBusyError`
-        where another write of the key is under way (409): nobody knows yet which one stays.
+        """Write an object of the data bucket, unless something else has come there meanwhile.
 
-        Whose answer is lost may be told False of its own write: who was told False looks at what
-        is there. An ETag tells of the bytes alone: the same bytes with other metadata have the
-        same one.
+        True: nothing was there (*etag* None), or what was there still had *etag*. Whose answer was
+        lost may be told False of its own write, so who is told False looks at what is there. An
+        ETag tells of the bytes alone: with other metadata they have the same one.
+
+        Raises:
+            ObjectsBusyError: Another write is under way; nobody knows yet which one stays.
         """
         ...
 

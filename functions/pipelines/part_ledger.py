@@ -16,6 +16,9 @@ from functions.pipelines.objects import ObjectHead, ObjectMissingError, ObjectRe
 from functions.pipelines.records import Record
 from functions.shared.errors import PermanentError
 
+# Of the digest of a part's rejects, in their name.
+_REJECTS_DIGITS = 16
+
 
 class StagedPartChangedError(PermanentError):
     """A staged part is not what its manifest says; nothing was done with it."""
@@ -43,8 +46,8 @@ class PartLedger:
     def part_key(self, part: int) -> str:
         return f"{self.prefix}part-{part:05}.jsonl"
 
-    def rejects_key(self, part: int) -> str:
-        return f"{self.prefix}rejects-{part:05}.jsonl"
+    def rejects_key(self, summary: PartSummary) -> str:
+        return f"{self.prefix}rejects-{summary.part:05}-{summary.rejects}.jsonl"
 
     @property
     def manifest_key(self) -> str:
@@ -62,12 +65,14 @@ class PartLedger:
     def add(self, number: int, part: Part) -> PartSummary:
         """Write a part, the rejects first: that the part is there says that all of it is.
 
-        Whoever was quicker wins, for the source may have given something else since. S3 is asked
-        before and after; for what slips through between, the manifest has the checksum.
+        Whoever was quicker wins, for the source may have given something else since: a part is
+        written only where none is, and what the other one wrote is what there is. Its rejects
+        have a name of their own, so that nobody replaces those of the part that counts.
         """
         if (there := self.find(number)) is not None:
             return there
         body = b"".join(part.lines)
+        rejects = b"".join(part.rejects)
         summary = PartSummary(
             part=number,
             records=len(part.lines),
@@ -76,11 +81,14 @@ class PartLedger:
             sha256=hashlib.sha256(body).hexdigest(),
             checksum=part.checksum,
             following=part.following,
+            rejects=hashlib.sha256(rejects).hexdigest()[:_REJECTS_DIGITS] if rejects else "",
         )
-        if part.rejects:
-            self._objects.put(self.rejects_key(number), b"".join(part.rejects))
-        self._objects.put(self.part_key(number), body, summary.to_metadata())
-        return self.find(number) or summary
+        if rejects:
+            self._objects.put(self.rejects_key(summary), rejects)
+        if not self._objects.put_if(self.part_key(number), body, summary.to_metadata(), etag=None):
+            return self._there(number)
+        self._seen[number] = summary
+        return summary
 
     def mark(self, summary: PartSummary, body: bytes = b"") -> None:
         """Remember that something was done with a part, which itself is elsewhere."""
@@ -111,7 +119,7 @@ class PartLedger:
         """The rejects of each part that has some, as they are."""
         for part in manifest.parts:
             if part.rejected:
-                yield part.part, self._objects.read(ObjectRef(self.rejects_key(part.part)))
+                yield part.part, self._objects.read(ObjectRef(self.rejects_key(part)))
 
     def manifest_head(self) -> Mapping[str, Any] | None:
         """The totals of the stage, if all of it is there."""

@@ -536,7 +536,7 @@ class TestVerification:
 class TestAttempts:
     def test_a_retry_goes_on_where_the_attempt_before_stopped(self, jobs: PipelineJobs) -> None:
         jobs.objects.store(INCOMING, as_jsonl(products(4_500)))
-        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=4)
+        jobs.objects.fail(RuntimeError("a bug"), method="put_if", nth=3)
         jobs.run()
         assert jobs.error["type"] == "runtime"
         jobs.objects.heal()
@@ -548,14 +548,14 @@ class TestAttempts:
         assert ended.succeeded, jobs.row.get("error")
         assert len(staged) == 2
         for key in staged:
-            assert jobs.objects.count("put", key) == 0
+            assert jobs.objects.count("put_if", key) == 0
             assert jobs.objects.count("head", key) == 1
         # The source is read from the third part on, once.
         assert jobs.objects.count("read", INCOMING) == 1
 
     def test_a_retry_fetches_no_page_again_that_is_there(self, jobs: PipelineJobs) -> None:
         jobs.pages.pages = [products(10, 10 * number) for number in range(5)]
-        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=4)
+        jobs.objects.fail(RuntimeError("a bug"), method="put_if", nth=4)
         jobs.run(source=API)
         jobs.objects.heal()
         assert jobs.pages.fetched == [None, "1", "2", "3"]
@@ -578,7 +578,7 @@ class TestAttempts:
 
     def test_a_retry_reads_another_source_anew(self, jobs: PipelineJobs) -> None:
         jobs.objects.store(INCOMING, as_jsonl(products(1_500)))
-        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=4)
+        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=2)
         jobs.run()
         jobs.objects.heal()
         jobs.objects.store(INCOMING, as_jsonl(products(1_600)))
@@ -628,7 +628,7 @@ class TestTurns:
         assert ended.invocations == 4 * 5 + 1
         for stage in ("extracted", "transformed"):
             for key in jobs.keys(f"{stage}/part"):
-                assert jobs.objects.count("put", key) == 1
+                assert jobs.objects.count("put_if", key) == 1
 
     def test_progress_tells_stage_parts_records_and_the_expected_end(
         self, jobs: PipelineJobs

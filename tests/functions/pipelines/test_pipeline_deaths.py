@@ -145,7 +145,8 @@ def test_an_attempt_that_never_comes_back_is_finished_by_the_next_one(
         ended = jobs.retry()
 
         assert ended.succeeded, (str(point), jobs.row.get("error"))
-        again = {Call("put", key) for key in there} & set(jobs.objects.calls)
+        again = {Call(how, key) for how in ("put", "put_if") for key in there}
+        again &= set(jobs.objects.calls)
         fetched = set(jobs.pages.fetched[:before]) & set(jobs.pages.fetched[before:])
         if again or len(fetched) > 1:
             wrong[str(point)] = again, fetched
@@ -176,6 +177,7 @@ def test_the_points_of_a_pipeline_are_those_of_its_calls_and_checkpoints(
         "head",
         "note_progress",
         "put",
+        "put_if",
         "put_joined",
         "read",
     }
@@ -190,8 +192,8 @@ def test_a_stage_that_was_interrupted_asks_of_the_parts_before_only_whether_they
     for stage in ("extracted", "transformed"):
         jobs.start_over()
         jobs.objects.heal()
-        puts = {"extracted": 5, "transformed": 11}[stage]
-        jobs.objects.fail(RuntimeError("a bug"), method="put", nth=puts)
+        puts = {"extracted": 4, "transformed": 9}[stage]
+        jobs.objects.fail(RuntimeError("a bug"), method="put_if", nth=puts)
         jobs.run(part_records=PART)
         jobs.objects.heal()
         there = jobs.keys(f"{stage}/part")
@@ -204,4 +206,4 @@ def test_a_stage_that_was_interrupted_asks_of_the_parts_before_only_whether_they
             asked = Counter(call.method for call in jobs.objects.calls if call.key == key)
             # Later stages read each part once.
             assert asked["head"] == 1, (stage, asked)
-            assert asked["put"] == 0, (stage, asked)
+            assert asked["put_if"] == 0, (stage, asked)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -44,23 +45,44 @@ class TestLedger:
 
         assert seen == written
         assert objects.body(first.part_key(0)) == b'{"id":1}\n'
-        assert first.rejects_key(0) not in objects.written
+        assert not [key for key in objects.written if "rejects" in key]
+
+    def test_of_two_that_make_a_part_at_once_the_first_to_write_wins(self) -> None:
+        """Both looked before either wrote."""
+        objects = FakeObjects()
+        ours = Part([b'{"id":2}\n'], [b'"ours"\n'])
+        theirs = Part([b'{"id":1}\n'], [b'"theirs"\n'], following=Position(1, 0, "c"))
+        written: list[PartSummary] = []
+
+        class Overtaken(FakeObjects):
+            def put_if(self, *args: Any, **kwargs: Any) -> bool:
+                written.append(PartLedger(objects, PREFIX).add(0, theirs))
+                return objects.put_if(*args, **kwargs)
+
+        slow = PartLedger(Overtaken(_stored=objects._stored), PREFIX)  # one store, two processes
+
+        assert slow.add(0, ours) == written[0]
+        assert slow.write_manifest("source", 1).parts[0].sha256 == written[0].sha256
+        assert objects.body(slow.part_key(0)) == b'{"id":1}\n'
+        assert objects.body(slow.rejects_key(written[0])) == b'"theirs"\n'
 
     def test_a_part_is_there_only_when_its_rejects_are(self) -> None:
         objects = FakeObjects()
         ledger = PartLedger(objects, PREFIX)
-        objects.fail(ObjectsBusyError("no"), method="put", nth=2)
+        objects.fail(ObjectsBusyError("no"), method="put_if")
 
         with pytest.raises(ObjectsBusyError):
             ledger.add(0, Part([b"{}\n"], [b"{}\n"]))
 
-        assert objects.body(ledger.rejects_key(0)) == b"{}\n"
+        assert [stored.body for stored in objects.written.values()] == [b"{}\n"]
         assert ledger.find(0) is None
 
     def test_a_summary_fits_an_objects_metadata_whatever_the_cursor(self) -> None:
         # Where a cursor is not ASCII, JSON spells it with six characters for one.
         following = Position(99_999, 0, "c" * CURSOR_LENGTH)
-        summary = PartSummary(99_999, 50_000, 50_000, 2**40, "ab" * 32, "cd" * 16, following)
+        summary = PartSummary(
+            99_999, 50_000, 50_000, 2**40, "ab" * 32, "cd" * 16, following, "ef" * 8
+        )
 
         [(name, text)] = summary.to_metadata().items()
 
