@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from functions.pipelines.record_format import RecordFormat, UnknownFormatError, encoding_of
+from functions.pipelines.objects import ObjectRef
+from functions.pipelines.record_format import (
+    Encoding,
+    RecordFormat,
+    UnknownFormatError,
+    encoding_of,
+)
 from functions.shared.errors import MalformedPayloadError, PermanentError
 from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
 
 # Where in the data bucket datasets lie: what producers put, and what earlier jobs left.
 DATASET_PREFIXES = ("incoming/", "datasets/", "results/")
+_S3 = "s3://"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
 MAX_NAME_LENGTH = 40
@@ -37,6 +44,9 @@ _FIELDS = frozenset(
     }
 )
 _OBJECT_FIELDS = frozenset({"key", "s3", "format"})
+_PREFIX_FIELDS = frozenset({"prefix", "format"})
+_MANIFEST_FIELDS = frozenset({"manifest"})
+_KINDS = ("key", "s3", "prefix", "manifest", "table")
 _TABLE_FIELDS = frozenset({"table", "from", "to"})
 
 
@@ -54,12 +64,32 @@ class ObjectDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsDataset:
+    """Objects that are one dataset: below the prefix *key*, or named by the manifest of this key.
+
+    *format* is for a prefix where the names do not tell.
+    """
+
+    key: str
+    bucket: str | None = None
+    is_manifest: bool = False
+    format: RecordFormat | None = None
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(self.key, self.bucket)
+
+
+@dataclass(frozen=True, slots=True)
 class TableDataset:
     """The records of a table whose keys are from *first* to *last*, both included."""
 
     table: str
     first: str | None = None
     last: str | None = None
+
+
+AnyDataset = ObjectDataset | PartsDataset | TableDataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +99,7 @@ class BatchRequest:
     *is_wrapped*: the dataset is the failed-records file of another batch.
     """
 
-    dataset: ObjectDataset | TableDataset
+    dataset: AnyDataset
     processor: str
     endpoint: str | None = None
     tolerated_failures_percent: float = 0
@@ -90,7 +120,7 @@ class BatchRequest:
         is_wrapped = _flag(payload.get("wrapped", False), "wrapped")
         dataset = _dataset(payload.get("dataset"))
         if is_wrapped and dataset != _as_jsonl(dataset):
-            raise MalformedPayloadError("wrapped is for failed-records files, which are jsonl")
+            raise MalformedPayloadError("wrapped is for one failed-records file, which is jsonl")
         return cls(
             dataset=dataset,
             processor=_name(payload.get("processor"), "processor"),
@@ -110,30 +140,59 @@ class BatchRequest:
         )
 
 
-def _dataset(value: Any) -> ObjectDataset | TableDataset:
+def _dataset(value: Any) -> AnyDataset:
     if isinstance(value, str):
-        fields: dict[str, Any] = {"s3" if value.startswith("s3://") else "key": value}
+        fields: dict[str, Any] = {"s3" if value.startswith(_S3) else "key": value}
     elif isinstance(value, dict):
         fields = value
     else:
         raise MalformedPayloadError(
-            'dataset must be a key, an "s3://bucket/key", or an object with key, s3 or table'
+            'dataset must be a key, an "s3://bucket/key", or an object with one of '
+            + ", ".join(_KINDS)
         )
-    if "table" in fields:
+    kinds = [kind for kind in _KINDS if kind in fields]
+    if len(kinds) != 1:
+        raise MalformedPayloadError(f"dataset must have one of {', '.join(_KINDS)}")
+    [kind] = kinds
+    if kind == "table":
         refuse_unknown(fields, _TABLE_FIELDS, "a dataset in a table")
         return _table(fields)
+    if kind == "manifest":
+        refuse_unknown(fields, _MANIFEST_FIELDS, "a dataset with a manifest")
+        return PartsDataset(_own_key(fields[kind], "dataset.manifest"), is_manifest=True)
+    if kind == "prefix":
+        refuse_unknown(fields, _PREFIX_FIELDS, "a dataset below a prefix")
+        return _prefix(fields)
     refuse_unknown(fields, _OBJECT_FIELDS, "a dataset in S3")
-    if ("key" in fields) == ("s3" in fields):
-        raise MalformedPayloadError("dataset must have one of key, s3 and table")
-    if "key" in fields:
-        key, bucket = _key(fields["key"], "dataset.key"), None
-        if not key.startswith(DATASET_PREFIXES):
-            raise MalformedPayloadError(
-                f"dataset.key must begin with one of {', '.join(DATASET_PREFIXES)}"
-            )
+    if kind == "key":
+        key, bucket = _own_key(fields["key"], "dataset.key"), None
     else:
-        bucket, key = _address(fields["s3"])
+        bucket, key = _address(fields["s3"], "dataset.s3")
     return ObjectDataset(key, bucket, _format(fields.get("format"), key))
+
+
+def _prefix(fields: Mapping[str, Any]) -> PartsDataset:
+    value, stated, where = fields["prefix"], fields.get("format"), "dataset.prefix"
+    # The objects' names tell more than that of the prefix.
+    stated = None if stated is None else _format(stated, "")
+    folder = value.removesuffix("/") if isinstance(value, str) else value
+    if isinstance(value, str) and value.startswith(_S3):
+        bucket, key = _address(folder, where)
+    else:
+        bucket, key = None, _key(folder, where)
+        _check_own(value, where)
+    return PartsDataset(key + "/" * (folder != value), bucket, format=stated)
+
+
+def _own_key(value: Any, where: str) -> str:
+    key = _key(value, where)
+    _check_own(key, where)
+    return key
+
+
+def _check_own(key: str, where: str) -> None:
+    if not key.startswith(DATASET_PREFIXES):
+        raise MalformedPayloadError(f"{where} must begin with one of {', '.join(DATASET_PREFIXES)}")
 
 
 def _table(fields: Mapping[str, Any]) -> TableDataset:
@@ -153,13 +212,13 @@ def _record_key(value: Any, where: str) -> str | None:
     return value
 
 
-def _address(value: Any) -> tuple[str, str]:
-    if not isinstance(value, str) or not value.startswith("s3://"):
-        raise MalformedPayloadError("dataset.s3 must be an address such as s3://bucket/key")
-    bucket, _, key = value.removeprefix("s3://").partition("/")
+def _address(value: Any, where: str) -> tuple[str, str]:
+    if not isinstance(value, str) or not value.startswith(_S3):
+        raise MalformedPayloadError(f"{where} must be an address such as s3://bucket/key")
+    bucket, _, key = value.removeprefix(_S3).partition("/")
     if not bucket or not bucket.isascii() or not is_clean(bucket):
-        raise MalformedPayloadError("dataset.s3 must name a bucket: s3://bucket/key")
-    return bucket, _key(key, "dataset.s3")
+        raise MalformedPayloadError(f"{where} must name a bucket: s3://bucket/key")
+    return bucket, _key(key, where)
 
 
 def _key(value: Any, where: str) -> str:
@@ -186,16 +245,25 @@ def _format(value: Any, key: str) -> RecordFormat:
         raise MalformedPayloadError(
             "dataset must end with .jsonl, .ndjson or .csv, or say its format"
         ) from None
-    if encoding.is_gzipped or encoding.format is RecordFormat.PARQUET:
-        raise DatasetNotSplittableError(
-            "dataset is compressed or Parquet, which one worker must read from its beginning: "
-            "a data-pipeline job takes it, and writes parts that a batch can share out"
-        )
+    check_splittable(encoding)
     return encoding.format
 
 
-def _as_jsonl(dataset: ObjectDataset | TableDataset) -> ObjectDataset | None:
-    if isinstance(dataset, TableDataset):
+def check_splittable(encoding: Encoding) -> None:
+    """Let pass what can be read from anywhere.
+
+    Raises:
+        DatasetNotSplittableError: It cannot.
+    """
+    if encoding.is_gzipped or encoding.format is RecordFormat.PARQUET:
+        raise DatasetNotSplittableError(
+            "dataset is compressed or Parquet, which one worker must read from its beginning: let "
+            'a data-pipeline job load it into {"dataset": name}, and process its {"manifest": key}'
+        )
+
+
+def _as_jsonl(dataset: AnyDataset) -> ObjectDataset | None:
+    if not isinstance(dataset, ObjectDataset):
         return None
     return ObjectDataset(dataset.key, dataset.bucket, RecordFormat.JSONL)
 

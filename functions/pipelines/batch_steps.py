@@ -101,7 +101,13 @@ def measure_dataset(request: BatchRequest, run: JobRun) -> Callable[[StepContext
             raise JobNotFoundError(f"the row of job {run.job_id} is gone")
         # A mistake in its name shows here, and not in each of a thousand chunks.
         batch_worker.processor_named(request.processor, request.endpoint, run.job_id)
-        dataset = measure(batch_worker.objects, batch_worker.table, request, recipe.transform)
+        dataset = measure(
+            batch_worker.objects,
+            batch_worker.table,
+            request,
+            recipe.transform,
+            kept_as=f"results/{run.job_id}/attempt-{run.attempt}/dataset.json",
+        )
         found = Measured(dataset, job.created_at, job.started_at or timestamp(utc_now()))
         _show_plan(plan_of(request, found), run)
         return found

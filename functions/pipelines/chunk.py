@@ -189,7 +189,11 @@ class _Part:
     def _fail(self, entry: Entry, refused: RecordRefusedError) -> None:
         self._failures[refused.code] += 1
         self.failed += failed_line(
-            refused, key=self._task_key(entry), offset=entry.offset, record=entry.original
+            refused,
+            key=self._task_key(entry),
+            offset=entry.offset,
+            record=entry.original,
+            part=entry.part,
         )
 
     def _task_key(self, entry: Entry) -> str:

@@ -1,14 +1,15 @@
-"""What a batch has to know of its dataset before it is cut into chunks: one look at its beginning.
+"""What a batch has to know of its dataset before it is cut into chunks: a look at a sample.
 
-What is wrong with all of it shows there: that it is missing, that it cannot be read in ranges, that
-the processor takes none of its records. Whoever reads on reads the same bytes, by their ETag.
+What is wrong with all of it shows at its beginning: that it is missing, that it cannot be read in
+ranges, that the processor takes none of its records. Whoever reads on reads the same bytes, by
+their ETag.
 """
 
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -16,12 +17,15 @@ from functions.pipelines.batch_request import (
     BatchRequest,
     DatasetNotSplittableError,
     ObjectDataset,
+    PartsDataset,
     TableDataset,
+    check_splittable,
 )
 from functions.pipelines.csv_format import CsvFormat
+from functions.pipelines.dataset_parts import DatasetParts, common_encoding, find_parts
 from functions.pipelines.dataset_table import BUCKETS, DatasetTable
-from functions.pipelines.failed_records import failed_record
-from functions.pipelines.lines import all_lines
+from functions.pipelines.failed_records import MAX_FAILED_LINE_BYTES, failed_record
+from functions.pipelines.lines import MAX_LINE_BYTES, all_lines
 from functions.pipelines.objects import (
     ObjectAccessError,
     ObjectHead,
@@ -33,7 +37,9 @@ from functions.pipelines.processor import Transform
 from functions.pipelines.record_format import RecordFormat, json_record, record_line
 from functions.pipelines.records import Line, Record, RecordRefusedError
 from functions.pipelines.transforms.transforming import transforming
+from functions.shared.dataset_sample import mean_record_bytes, sample_ranges
 from functions.shared.errors import PermanentError
+from functions.shared.joined_parts import JoinedParts
 
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_RECORDS = 1_000
@@ -58,9 +64,10 @@ class SchemaMismatchError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset as it was measured: an object of *size_bytes*, or the records of a table.
+    """A dataset as it was measured: an object of *size_bytes*, many, or the records of a table.
 
-    *record_bytes* is the mean of the first records. Of CSV *csv* has the columns.
+    *record_bytes* is the mean of a sample. Of CSV *csv* has the columns. *parts* is where the list
+    of many objects is kept, and *etag* is then that of all of them.
     """
 
     size_bytes: int
@@ -73,6 +80,7 @@ class Dataset:
     table: str | None = None
     first: str | None = None
     last: str | None = None
+    parts: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -95,7 +103,7 @@ class Dataset:
     def to_event(self) -> dict[str, Any]:
         event: dict[str, Any] = {"size_bytes": self.size_bytes, "record_bytes": self.record_bytes}
         event["csv"] = None if self.csv is None else self.csv.to_event()
-        for name in ("key", "bucket", "etag", "table", "first", "last"):
+        for name in ("key", "bucket", "etag", "table", "first", "last", "parts"):
             event[name] = getattr(self, name)
         told = {name: value for name, value in event.items() if value is not None}
         return {**told, "is_wrapped": True} if self.is_wrapped else told
@@ -118,22 +126,32 @@ class Dataset:
 
 
 def measure(
-    objects: Objects, table: DatasetTable, request: BatchRequest, transform: Transform
+    objects: Objects,
+    table: DatasetTable,
+    request: BatchRequest,
+    transform: Transform,
+    *,
+    kept_as: str,
 ) -> Dataset:
-    """Look at the dataset.
+    """Look at the dataset; where it has many objects, their list is kept as *kept_as*.
 
     Raises:
         DatasetNotFoundError: Nothing is there.
         DatasetAccessError: It may not be read.
         DatasetNotSplittableError: It can be read from its beginning only.
         SchemaMismatchError: The processor takes none of the first records.
+        InvalidManifestError: What should be its manifest is none.
+        MixedFormatsError: Its objects are not written alike.
     """
-    if isinstance(request.dataset, TableDataset):
-        return _measured_table(table, request.dataset, request, transform)
+    asked = request.dataset
+    if isinstance(asked, TableDataset):
+        return _measured_table(table, asked, request, transform)
     try:
-        return _measured_object(objects, request.dataset, request, transform)
-    except ObjectMissingError:
-        raise DatasetNotFoundError("dataset: nothing is under this key in its bucket") from None
+        if isinstance(asked, PartsDataset):
+            return _measured_parts(objects, asked, request, transform, kept_as)
+        return _measured_object(objects, asked, request, transform)
+    except ObjectMissingError as error:
+        raise DatasetNotFoundError(f"dataset: {error}") from None
     except ObjectAccessError:
         raise DatasetAccessError(
             "dataset: this stage may not read it; a bucket of others must be in its source_buckets"
@@ -162,36 +180,81 @@ def _measured_table(
 def _measured_object(
     objects: Objects, asked: ObjectDataset, request: BatchRequest, transform: Transform
 ) -> Dataset:
-    ref = ObjectRef(asked.key, asked.bucket)
-    head = objects.head(ref)
-    beginning = _beginning(objects, head)
+    head = objects.head(ObjectRef(asked.key, asked.bucket))
+    dataset = Dataset(
+        head.size_bytes,
+        1.0,
+        key=asked.key,
+        bucket=asked.bucket,
+        etag=head.etag,
+        is_wrapped=request.is_wrapped,
+    )
+    return _looked_into(objects, dataset, [head], asked.format, request, transform)
+
+
+def _measured_parts(
+    objects: Objects,
+    asked: PartsDataset,
+    request: BatchRequest,
+    transform: Transform,
+    kept_as: str,
+) -> Dataset:
+    found = find_parts(objects, asked)
+    if not found and not asked.is_manifest:
+        raise DatasetNotFoundError("dataset.prefix: no object is below it")
+    parts = DatasetParts(tuple(part for part in found if part.size_bytes))
+    if not parts.parts:
+        return Dataset(0, 1.0, key=asked.key, bucket=asked.bucket, etag=parts.digest)
+    encoding = common_encoding(parts.parts, asked.format)
+    check_splittable(encoding)
+    parts.keep(objects, kept_as)
+    dataset = Dataset(
+        parts.joined.size_bytes,
+        1.0,
+        key=asked.key,
+        bucket=asked.bucket,
+        etag=parts.digest,
+        parts=kept_as,
+    )
+    return _looked_into(objects, dataset, parts.parts, encoding.format, request, transform)
+
+
+def _looked_into(
+    objects: Objects,
+    dataset: Dataset,
+    parts: Sequence[ObjectHead],
+    written_as: RecordFormat,
+    request: BatchRequest,
+    transform: Transform,
+) -> Dataset:
+    """*dataset* with what a sample of it tells."""
+    beginning = _beginning(objects, parts[0])
     if beginning.startswith((_GZIP, _PARQUET)):
         raise DatasetNotSplittableError(
-            "dataset is compressed or Parquet, whatever its key says: "
-            "a data-pipeline job takes it, and writes parts that a batch can share out"
+            "dataset is compressed or Parquet, whatever its key says: let a data-pipeline job load "
+            'it into {"dataset": name}, and process its {"manifest": key}'
         )
-    csv = CsvFormat.of_pieces([beginning]) if asked.format is RecordFormat.CSV else None
+    csv = CsvFormat.of_pieces([beginning]) if written_as is RecordFormat.CSV else None
     if csv is not None and (lacking := csv.lacks(transform.takes.required)):
         raise SchemaMismatchError(
             f"dataset: its header lacks {', '.join(lacking)}, which {transform.name} needs"
         )
-    lines = list(_sampled_lines(beginning, head.size_bytes))
+    longest = MAX_FAILED_LINE_BYTES if dataset.is_wrapped else MAX_LINE_BYTES
+    lines = list(_sampled_lines(beginning, dataset.size_bytes, longest))
     if csv is not None:
         lines = [line for line in lines if not csv.is_header(line)]
-    dataset = Dataset(
+    is_empty = not lines and len(beginning) == dataset.size_bytes
+    measured = replace(
+        dataset,
         # Without a record there is nothing to cut.
-        head.size_bytes if lines or len(beginning) < head.size_bytes else 0,
-        _mean_bytes(lines, beginning),
-        key=asked.key,
-        bucket=asked.bucket,
-        etag=head.etag,
+        size_bytes=0 if is_empty else dataset.size_bytes,
+        record_bytes=_record_bytes(objects, parts),
         csv=csv,
-        is_wrapped=request.is_wrapped,
     )
     # What failed once may fail again, and is told record by record.
     if not request.is_wrapped:
-        _check((partial(dataset.record, line) for line in lines), request, transform)
-    return dataset
+        _check((partial(measured.record, line) for line in lines), request, transform)
+    return measured
 
 
 def _beginning(objects: Objects, head: ObjectHead) -> bytes:
@@ -201,19 +264,29 @@ def _beginning(objects: Objects, head: ObjectHead) -> bytes:
     return b"".join(objects.read(head.ref, etag=head.etag, first=0, last=last))
 
 
-def _sampled_lines(beginning: bytes, size_bytes: int) -> Iterator[Line]:
-    lines = all_lines([beginning])
+def _sampled_lines(beginning: bytes, size_bytes: int, longest: int) -> Iterator[Line]:
+    lines = all_lines([beginning], longest=longest)
     for line in itertools.islice(lines, SAMPLE_RECORDS):
         # The sample's end cuts its last line, unless it is the end of everything.
         if line.is_terminated or len(beginning) == size_bytes:
             yield line
 
 
-def _mean_bytes(lines: list[Line], beginning: bytes) -> float:
-    if not lines:
-        return float(max(len(beginning), 1))
-    taken = sum(len(line.content) + 1 for line in lines)
-    return taken / len(lines)
+def _record_bytes(objects: Objects, parts: Sequence[ObjectHead]) -> float:
+    """As `jobctl plan` takes it, so that both plan the same."""
+    joined = JoinedParts([part.size_bytes for part in parts])
+    return mean_record_bytes(
+        [
+            b"".join(
+                piece
+                for part, first, last in joined.segments(*sampled)
+                for piece in objects.read(
+                    parts[part].ref, etag=parts[part].etag, first=first, last=last
+                )
+            )
+            for sampled in sample_ranges(joined.size_bytes)
+        ]
+    )
 
 
 def _same(record: Record) -> Record:

@@ -24,12 +24,21 @@ class FailedRecord(NamedTuple):
     key: str
     offset: int
     record: Record
+    part: int | None = None
 
 
 def failed_line(
-    error: RecordRefusedError, *, key: str, offset: int, record: Record | Line
+    error: RecordRefusedError,
+    *,
+    key: str,
+    offset: int,
+    record: Record | Line,
+    part: int | None = None,
 ) -> bytes:
-    """A line of the file; of a line that holds no record its text is kept, legible at least."""
+    """A line of the file; of a line that holds no record its text is kept, legible at least.
+
+    Of a dataset of many objects *part* says which of them the *offset* is in.
+    """
     original = (
         record.content.decode(errors="backslashreplace") if isinstance(record, Line) else record
     )
@@ -38,6 +47,7 @@ def failed_line(
             "error": error.code,
             "reason": error.reason,
             "key": key,
+            **({} if part is None else {"part": part}),
             "offset": offset,
             "record": original,
         }
@@ -62,4 +72,10 @@ def failed_record(wrapped: Mapping[str, Any]) -> FailedRecord:
         )
     if not isinstance(record, dict):
         raise RecordRefusedError(Refusal.SCHEMA, "record must be an object")
-    return FailedRecord(key, offset, record)
+    return FailedRecord(key, offset, record, part_of(wrapped))
+
+
+def part_of(wrapped: Mapping[str, Any]) -> int | None:
+    """The object that the record was in; None where there was only one."""
+    part = wrapped.get("part")
+    return part if isinstance(part, int) and not isinstance(part, bool) else None
