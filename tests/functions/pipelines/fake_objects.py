@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,6 +70,8 @@ class FakeObjects:
     # Buckets that answer 403.
     forbidden: frozenset[str] = frozenset()
     calls: list[Call] = field(default_factory=list)
+    # What somebody else does just before the next conditional write.
+    meanwhile: Callable[[], object] | None = None
     # How many blocks were handed out by reads.
     blocks: int = 0
     _stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
@@ -177,6 +179,9 @@ class FakeObjects:
         *,
         etag: str | None,
     ) -> bool:
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            meanwhile()
         number = self._begin("put_if", key)
         with self._lock:
             there = self._stored.get((DATA_BUCKET, key))

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from functions.pipelines import stage_work
+from functions.pipelines.extraction import BEGINNING, Extraction
 from functions.pipelines.http_exchange import EndpointBusyError
 from functions.pipelines.http_source import CURSOR_LENGTH
 from functions.pipelines.manifest import Manifest, PartSummary, Position
@@ -15,6 +15,7 @@ from functions.pipelines.objects import ObjectsBusyError
 from functions.pipelines.part_ledger import Part, PartLedger, StagedPartChangedError
 from functions.pipelines.progress_notes import JobNotOursError
 from functions.pipelines.s3_objects import METADATA_BYTES
+from functions.pipelines.sources import PagedSource
 from functions.pipelines.stage_work import (
     MAX_TROUBLES,
     Stage,
@@ -26,6 +27,7 @@ from functions.pipelines.stage_work import (
 )
 from functions.shared.job import Progress
 from tests.functions.pipelines.fake_objects import FakeObjects
+from tests.functions.pipelines.pipeline_jobs import FakePages
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 PREFIX = "work/job-1/run/extracted/"
@@ -53,18 +55,30 @@ class TestLedger:
         ours = Part([b'{"id":2}\n'], [b'"ours"\n'])
         theirs = Part([b'{"id":1}\n'], [b'"theirs"\n'], following=Position(1, 0, "c"))
         written: list[PartSummary] = []
-
-        class Overtaken(FakeObjects):
-            def put_if(self, *args: Any, **kwargs: Any) -> bool:
-                written.append(PartLedger(objects, PREFIX).add(0, theirs))
-                return objects.put_if(*args, **kwargs)
-
-        slow = PartLedger(Overtaken(_stored=objects._stored), PREFIX)  # one store, two processes
+        objects.meanwhile = lambda: written.append(PartLedger(objects, PREFIX).add(0, theirs))
+        slow = PartLedger(objects, PREFIX)
 
         assert slow.add(0, ours) == written[0]
         assert slow.write_manifest("source", 1).parts[0].sha256 == written[0].sha256
         assert objects.body(slow.part_key(0)) == b'{"id":1}\n'
         assert objects.body(slow.rejects_key(written[0])) == b'"theirs"\n'
+
+    def test_behind_another_workers_part_the_source_is_read_from_where_that_one_ends(
+        self,
+    ) -> None:
+        """An API gave each of them another page."""
+        objects = FakeObjects()
+        pages = FakePages([[{"id": "a"}], [{"id": "b"}], [{"id": "c"}]])
+        extraction = Extraction(PagedSource(pages), PartLedger(objects, PREFIX), "source")
+        theirs = Part([b'{"id":"z"}\n'], following=Position(1, 0, "2"))
+        objects.meanwhile = lambda: PartLedger(objects, PREFIX).add(0, theirs)
+
+        state = BEGINNING
+        while (summary := extraction.part(state)) is not None:
+            state = state.after(summary)
+
+        bodies = [objects.body(f"{PREFIX}part-0000{part}.jsonl") for part in range(state.part)]
+        assert bodies == [b'{"id":"z"}\n', b'{"id":"c"}\n']
 
     def test_a_part_is_there_only_when_its_rejects_are(self) -> None:
         objects = FakeObjects()
