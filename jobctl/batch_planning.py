@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from functions.shared.batch_plan import DatasetSize, DatasetTooLargeError, Plan, Wishes, plan
 from functions.shared.dataset_sample import mean_record_bytes, sample_ranges
 from functions.shared.job import InvalidJobError
+from functions.shared.joined_parts import JoinedParts
 from jobctl.contract import Operation
+from jobctl.dataset_parts import has_parts, parts_of
 from jobctl.directory import JobLimits, StageDirectory
 from jobctl.errors import UnknownDatasetError
 from jobctl.payload import parse_payload
@@ -79,8 +82,11 @@ def plan_of_payload(
         UnknownDatasetError: Nothing is there.
     """
     fields = json.loads(parse_payload(payload).text)
-    bucket, key = _address(fields.get("dataset"), directory.data_bucket)
+    dataset = fields.get("dataset")
     wishes = options.wishes(fields, directory.limits(_JOB_TYPE))
+    if has_parts(dataset):
+        return _planned(_measured_parts(s3, dataset, directory.data_bucket), wishes)
+    bucket, key = _address(dataset, directory.data_bucket)
     return _planned(_measured(s3, bucket, key), wishes)
 
 
@@ -125,26 +131,52 @@ def _address(dataset: Any, data_bucket: str) -> tuple[str, str]:
 def _not_splittable() -> InvalidJobError:
     return InvalidJobError(
         "payload.dataset is compressed or Parquet, which one worker must read from its beginning: "
-        "submit it as data-pipeline, which has no plan"
+        "let a data-pipeline job load it (which has no plan), and process its manifest"
     )
 
 
 def _measured(s3: "S3Client", bucket: str, key: str) -> DatasetSize:
+    with _missing_as_ours(s3):
+        size_bytes, beginning = _read(s3, bucket, key, *sample_ranges(1)[0])
+        pieces = [
+            _read(s3, bucket, key, first, last)[1] for first, last in sample_ranges(size_bytes)
+        ]
+    return _sampled(size_bytes, pieces if beginning else [])
+
+
+def _measured_parts(s3: "S3Client", dataset: Mapping[str, Any], data_bucket: str) -> DatasetSize:
+    with _missing_as_ours(s3):
+        parts = parts_of(s3, dataset, data_bucket)
+        if any(part.key.endswith(_COMPRESSED) for part in parts):
+            raise _not_splittable()
+        joined = JoinedParts([part.size_bytes for part in parts])
+        pieces = [
+            b"".join(
+                _read(s3, parts[part].bucket, parts[part].key, first, last)[1]
+                for part, first, last in joined.segments(*sampled)
+            )
+            for sampled in sample_ranges(joined.size_bytes)
+        ]
+    return _sampled(joined.size_bytes, pieces)
+
+
+def _sampled(size_bytes: int, pieces: list[bytes]) -> DatasetSize:
+    if pieces and pieces[0].startswith((_GZIP, _PARQUET)):
+        raise _not_splittable()
+    return DatasetSize(size_bytes, mean_record_bytes(pieces))
+
+
+@contextmanager
+def _missing_as_ours(s3: "S3Client") -> Iterator[None]:
     with aws_errors_as_ours(Operation.PUT_OBJECT):
         try:
-            size_bytes, beginning = _read(s3, bucket, key, *sample_ranges(1)[0])
-            pieces = [
-                _read(s3, bucket, key, first, last)[1] for first, last in sample_ranges(size_bytes)
-            ]
+            yield
         except s3.exceptions.NoSuchKey:
             raise UnknownDatasetError(
                 "payload.dataset: nothing is under this key; upload it first, or mend the key"
             ) from None
         except s3.exceptions.NoSuchBucket:
             raise UnknownDatasetError("payload.dataset: there is no such bucket") from None
-    if beginning and pieces[0].startswith((_GZIP, _PARQUET)):
-        raise _not_splittable()
-    return DatasetSize(size_bytes, mean_record_bytes(pieces))
 
 
 def _read(s3: "S3Client", bucket: str, key: str, first: int, last: int) -> tuple[int, bytes]:

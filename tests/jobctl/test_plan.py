@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.shared import names
+from functions.pipelines.batch_request import BatchRequest
+from functions.pipelines.dataset import measure
+from functions.pipelines.dataset_table import DatasetTable
+from functions.pipelines.s3_objects import S3Objects
+from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
+from functions.shared import batch_plan, names
+from functions.shared.batch_plan import DatasetSize
 from jobctl.connection import Connection
 from jobctl.plan_view import dollars_text, size_text
 from tests.jobctl.conftest import REGION, STAGE, Jobctl, refused
@@ -174,6 +180,64 @@ def test_another_bucket_is_looked_at_where_the_address_says(
     assert lines(result.stdout)["records"].startswith("10 of")
 
 
+@pytest.mark.parametrize("kind", ["prefix", "manifest"])
+def test_many_objects_are_planned_as_one_dataset(
+    kind: str, datasets: Connection, jobctl: Jobctl
+) -> None:
+    folder = "datasets/products/"
+    for number in range(3):
+        put(datasets, LINE * 4_000, f"{folder}0123/part-0000{number}.jsonl")
+    parts = [
+        {"key": f"{folder}0123/part-0000{number}.jsonl", "bytes": 4_000 * len(LINE)}
+        for number in range(3)
+    ]
+    put(datasets, json.dumps({"parts": parts}).encode(), f"{folder}_manifest.json")
+    named = {"prefix": folder, "manifest": f"{folder}_manifest.json"}[kind]
+
+    told = lines(jobctl("plan", "--payload", payload(dataset={kind: named})).stdout)
+
+    assert told["records"] == "12,000 of about 150 bytes, 1.8 MB"
+
+
+@pytest.mark.parametrize("kind", ["an object", "a prefix"])
+def test_the_job_itself_makes_the_same_plan(
+    kind: str, datasets: Connection, jobctl: Jobctl
+) -> None:
+    """Of a dataset that is not at its end as at its beginning."""
+    body = b"".join(
+        json.dumps(
+            {"sku": str(n), "name": "x" * (n // 100), "price": 1, "currency": "EUR"}
+        ).encode()
+        + b"\n"
+        for n in range(20_000)
+    )
+    cut = body.index(b"\n", len(body) // 3) + 1
+    if kind == "an object":
+        put(datasets, body)
+        dataset: Any = "incoming/x.jsonl"
+    else:
+        put(datasets, body[:cut], "incoming/x/0.jsonl")
+        put(datasets, body[cut:], "incoming/x/1.jsonl")
+        dataset = {"prefix": "incoming/x/"}
+    request = BatchRequest.from_payload({"dataset": dataset, "processor": "normalize-products"})
+
+    measured = measure(
+        S3Objects(datasets.s3, DATA_BUCKET),
+        DatasetTable.__new__(DatasetTable),
+        request,
+        NORMALIZE_PRODUCTS,
+        kept_as="results/x/attempt-1/dataset.json",
+    )
+    told = json.loads(jobctl("plan", "--payload", payload(dataset=dataset), "--json").stdout)
+
+    planned = batch_plan.plan(
+        DatasetSize(measured.size_bytes, measured.record_bytes), batch_plan.Wishes()
+    )
+    assert {name: told[name] for name in planned.to_dict()} == planned.to_dict()
+    # The first lines alone would have told a fifth of the truth.
+    assert measured.record_bytes > 120
+
+
 def test_an_empty_dataset_is_no_chunk(datasets: Connection, jobctl: Jobctl) -> None:
     put(datasets, b"")
 
@@ -192,6 +256,9 @@ def test_an_empty_dataset_is_no_chunk(datasets: Connection, jobctl: Jobctl) -> N
         ({"dataset": None}, 2, "payload.dataset is missing"),
         ({"dataset": {"s3": "https://private"}}, 2, "payload.dataset must be a key"),
         ({"dataset": {"table": "products"}}, 2, "--records and --record-bytes"),
+        ({"dataset": {"prefix": "incoming/private/"}}, 3, "no object is below it"),
+        ({"dataset": {"prefix": 5}}, 2, "payload.dataset.prefix must be a text"),
+        ({"dataset": {"manifest": "incoming/private.json"}}, 3, "nothing is under this key"),
         ({"dataset": "incoming/private.jsonl.gz"}, 2, "compressed or Parquet"),
         ({"target_minutes": "private"}, 2, "payload.target_minutes must be a whole number"),
         ({"max_workers": 0}, 2, "payload.max_workers must be a whole number"),

@@ -6,12 +6,11 @@ Its processor does as many records a second as the plan was told, on a clock tha
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from aws_durable_execution_sdk_python.lambda_service import OperationUpdate
 from aws_durable_execution_sdk_python_testing.client import InMemoryServiceClient
@@ -20,10 +19,8 @@ from functions.pipelines import batch_report, batch_steps, batch_worker
 from functions.pipelines.dataset_table import BUCKETS, DatasetTable, Row, bucket_of
 from functions.pipelines.processor import Task
 from functions.shared import batch_plan, prices
-from functions.shared.dynamodb_client import client as dynamodb
 from functions.shared.prices import Usage
 from local.execution_limits import size_of
-from tests.functions.conftest import DATASET_TABLE
 from tests.functions.job_table_rows import Rows
 from tests.functions.pipelines.batch_jobs import (
     BatchJobs,
@@ -52,26 +49,6 @@ def jobs(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> BatchJobs:
 
     jobs.destination = Destination(batch_size=100)
     return jobs
-
-
-@pytest.fixture
-def table(job_table: Rows) -> Iterator[DatasetTable]:
-    del job_table
-    client = boto3.client("dynamodb")
-    client.create_table(
-        TableName=DATASET_TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-    )
-    yield DatasetTable(dynamodb, DATASET_TABLE)
-    client.delete_table(TableName=DATASET_TABLE)
 
 
 @pytest.fixture
