@@ -148,6 +148,12 @@ def result(job: Job) -> dict[str, Any]:
     return said
 
 
+def seconds_of(job: Job) -> float:
+    """From its submission to its end; whoever waits for it looks only now and then."""
+    assert job.finished_at is not None
+    return (parse_timestamp(job.finished_at) - parse_timestamp(job.created_at)).total_seconds()
+
+
 def differences(products: Products, skus: Iterable[str]) -> dict[str, int]:
     """How *skus* differ from those to be accepted: nothing where each is there exactly once."""
     times = bytearray(products.count)

@@ -4,7 +4,6 @@ What must not grow with the dataset is measured beside one of 10,000 on the same
 """
 
 import sys
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from functions.shared.job import Job
 from local.data_jobs import BATCH
 from local.products import Products
-from tests.e2e.data_runs import SHARD, DataRuns, differences, result
+from tests.e2e.data_runs import SHARD, DataRuns, differences, result, seconds_of
 from tests.e2e.sudden_deaths import SuddenDeaths, sudden_deaths
 
 pytestmark = pytest.mark.soak
@@ -87,13 +86,11 @@ def _batch(
     with sudden_deaths(
         runs.deployed, [BATCH, SHARD], between_seconds=BETWEEN_DEATHS, most=most_deaths
     ) as deaths:
-        started = time.monotonic()
         job = runs.batch(name, key, seconds=HOUR, tolerated_failures_percent=1, **wishes)
-        seconds = time.monotonic() - started
     used = [runs.usage(arn) for arn in (job.execution_arn, *runs.shards_of(job))]
     return Taken(
         job=job,
-        seconds=seconds,
+        seconds=seconds_of(job),
         deaths=deaths,
         operations=sum(usage["operations"] for usage in used),
         most_operations=max(usage["operations"] for usage in used),
