@@ -1191,6 +1191,13 @@ _DATASETS = (
     ),
     _asked_ended(
         Operation.DATASETS,
+        "too_many_objects",
+        "Below the prefix, or in the manifest, are more objects than one job reads: 10,000.",
+        "Submit several prefixes, each as a job of its own; or load with more `part_records`.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.DATASETS,
         "job_not_ours",
         "Somebody stopped the job, or another attempt runs: this execution found that out and "
         "ended. It changes nothing in a row that is another attempt's.",
@@ -1217,7 +1224,21 @@ _BATCH = (
         Operation.BATCH,
         "dataset_not_splittable",
         "The dataset is compressed or Parquet, which one worker must read from its beginning.",
-        "Let a `data-pipeline` unpack it, or submit it unpacked, under a new job id.",
+        "Let a `data-pipeline` load it and process its manifest, or submit it unpacked: under a "
+        "new job id.",
+        Retry.NEW_JOB,
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "invalid_manifest",
+        "What the payload calls a manifest is none, or names what is not below its own folder.",
+        "Name the `_manifest.json` that a `data-pipeline` wrote. Retry, where it was mended.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "mixed_formats",
+        "The objects of the dataset are not all of one format, by the ends of their names.",
+        "Sort them by format, each below a prefix of its own, and submit each as a new job.",
         Retry.NEW_JOB,
     ),
     _asked_ended(
@@ -1320,13 +1341,6 @@ _PIPELINE = (
         "source_too_large",
         "A Parquet file does not fit the function's temporary space.",
         "Cut it into several objects below one prefix, and submit that under a new job id.",
-        Retry.NEW_JOB,
-    ),
-    _asked_ended(
-        Operation.PIPELINE,
-        "too_many_objects",
-        "Below the prefix are more objects than one job reads.",
-        "Submit several prefixes, each as a job of its own.",
         Retry.NEW_JOB,
     ),
     _asked_ended(
