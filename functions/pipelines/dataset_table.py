@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from functions.pipelines.dataset_item import KEY_BYTES, UNFIT, from_attribute, to_attribute
-from functions.pipelines.processor import DownstreamThrottledError, Task
+from functions.pipelines.processor import DownstreamThrottledError, SomeRefusedError, Task
 from functions.pipelines.records import Record, RecordRefusedError
 from functions.shared import names
 from functions.shared.aws_errors import is_server_error, is_throttle
@@ -210,7 +210,24 @@ class TableCall:
         return WRITTEN_AT_ONCE
 
     def __call__(self, tasks: Sequence[Task]) -> None:
+        try:
+            self._write(tasks)
+        except RecordRefusedError:
+            unfit = [task.key for task in tasks if not self._fits(task.record)]
+            if not unfit or len(tasks) == 1:
+                raise
+            self._write([task for task in tasks if task.key not in unfit])
+            raise SomeRefusedError(unfit) from None
+
+    def _write(self, tasks: Sequence[Task]) -> None:
         self.table.write(self.dataset, [self._row(task.record) for task in tasks])
+
+    def _fits(self, record: Record) -> bool:
+        try:
+            _item(self.dataset, self._row(record))
+        except RecordRefusedError:
+            return False
+        return True
 
     def _row(self, record: Record) -> Row:
         key = record.get(self.key_field)

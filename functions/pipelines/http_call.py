@@ -23,12 +23,18 @@ from functions.pipelines.http_exchange import (
     EndpointBusyError,
     HttpExchange,
 )
-from functions.pipelines.processor import DownstreamThrottledError, Task
+from functions.pipelines.processor import (
+    REFUSED,
+    DownstreamFailedError,
+    DownstreamThrottledError,
+    SomeRefusedError,
+    Task,
+    UnclearAnswerError,
+)
 from functions.pipelines.records import RecordRefusedError
 from functions.shared.errors import PermanentError
 
 BATCH = 100
-REFUSED = "refused"
 # What is wrong with the request as such: all other records would fare no better.
 _ENDPOINT_REFUSES = frozenset({401, 403, 404, 405, 407, 410})
 _CLIENT_ERROR = 400
@@ -42,9 +48,17 @@ class EndpointAnswerError(PermanentError):
     """The endpoint's answer is not of the agreed form: nobody knows which records it took."""
 
 
+class EndpointFailedError(EndpointBusyError, DownstreamFailedError):
+    """The endpoint is there, and failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """Posts `{"records": [{"key", "record"}]}`; the answer may name records that `failed`."""
+    """Posts `{"records": [{"key", "record"}]}`; the answer may name records that `failed`.
+
+    An empty answer took all, and so did an object that names none. Whatever else comes with a 2xx
+    says nothing of the records: a proxy's page must not count as an endpoint's yes.
+    """
 
     exchange: HttpExchange
     endpoint: Endpoint
@@ -65,8 +79,10 @@ class HttpCall:
         failed = _failed(answer)
         if failed - set(keys):
             raise EndpointAnswerError("the endpoint's failed names a key that it was not sent")
-        if failed:
+        if failed and len(tasks) == 1:
             raise RecordRefusedError(REFUSED, "the endpoint does not take the record")
+        if failed:
+            raise SomeRefusedError(failed)
 
     def _refuse(self, answer: Answer) -> None:
         status = answer.status
@@ -74,7 +90,9 @@ class HttpCall:
             raise DownstreamThrottledError(
                 f"the endpoint answered {status}", answer.pause_seconds(self.now())
             )
-        if status >= SERVER_ERROR or status in TRY_AGAIN:
+        if status >= SERVER_ERROR:
+            raise EndpointFailedError(f"the endpoint answered {status}")
+        if status in TRY_AGAIN:
             raise EndpointBusyError(f"the endpoint answered {status}")
         if status < _CLIENT_ERROR or status in _ENDPOINT_REFUSES:
             raise EndpointRefusedError(f"endpoint {self.endpoint.name!r} answered {status}")
@@ -87,21 +105,28 @@ def idempotency_key(keys: Sequence[str]) -> str:
 
 
 def _failed(answer: Answer) -> set[str]:
-    """The keys that the answer says it did not take; an answer that says nothing took all."""
+    """The keys that the answer says it did not take."""
+    if not answer.body.strip():
+        return set()
     try:
         content = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return set()
-    failed = content.get("failed") if isinstance(content, dict) else None
+        broken = EndpointAnswerError("the endpoint's answer is not empty, and no JSON")
+        raise UnclearAnswerError(broken) from None
+    if not isinstance(content, dict):
+        raise EndpointAnswerError("the endpoint's answer must be empty or a JSON object")
+    failed = content.get("failed")
     if failed is None:
         return set()
-    try:
-        keys = {entry["key"] for entry in failed}
-    except (TypeError, KeyError):
-        keys = {None}
-    if not all(isinstance(key, str) for key in keys):
+    keys = [_key(entry) for entry in failed] if isinstance(failed, list) else [None]
+    if None in keys:
         raise EndpointAnswerError('the endpoint\'s failed must be a list of {"key", "error"}')
-    return keys
+    return {key for key in keys if key is not None}
+
+
+def _key(entry: Any) -> str | None:
+    key = entry.get("key") if isinstance(entry, dict) else None
+    return key if isinstance(key, str) else None
 
 
 def _json(content: Any) -> bytes:

@@ -3,13 +3,15 @@
 A processor sees a record at least once: what it calls must know the record's key again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from functions.pipelines.records import Record
+from functions.pipelines.records import Record, RecordRefusedError
 from functions.pipelines.schema import Schema
-from functions.shared.errors import TransientError
+from functions.shared.errors import PermanentError, TransientError
+
+REFUSED = "refused"
 
 
 class DownstreamThrottledError(TransientError):
@@ -18,6 +20,26 @@ class DownstreamThrottledError(TransientError):
     def __init__(self, message: str, pause_seconds: float | None = None) -> None:
         super().__init__(message)
         self.pause_seconds = pause_seconds
+
+
+class DownstreamFailedError(TransientError):
+    """Who is called is there, and answers with neither yes nor no: maybe because of the tasks."""
+
+
+class UnclearAnswerError(TransientError):
+    """An answer was not understood; where that stays so, the job ends with *lasting*."""
+
+    def __init__(self, lasting: PermanentError) -> None:
+        super().__init__(str(lasting))
+        self.lasting = lasting
+
+
+class SomeRefusedError(RecordRefusedError):
+    """Of several tasks those with *keys* are refused, and all others are done."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        super().__init__(REFUSED, "the destination does not take the record")
+        self.keys = frozenset(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +79,10 @@ class Call(Protocol):
 
         Raises:
             DownstreamThrottledError: Slow down, then repeat.
+            DownstreamFailedError: Repeat; where nothing else is answered, the tasks are to blame.
+            UnclearAnswerError: Repeat a few times.
             TransientError: Repeat.
+            SomeRefusedError: Some of the tasks are refused; these are then tried one by one.
             RecordRefusedError: One of the tasks is refused; they are then tried one by one.
         """
         ...

@@ -46,6 +46,10 @@ ENDS_NO_JOB = {
     "part_failed",
     # A chunk is put off to the next invocation.
     "out_of_time",
+    # Calls of a batch are repeated, and end as another error if they do.
+    "downstream_failed",
+    "endpoint_failed",
+    "unclear_answer",
 }
 
 

@@ -50,7 +50,7 @@ def said(content: Any, status: int = 200, **headers: str) -> Said:
 
 
 class ScriptedWeb:
-    """Says what the script says, one entry per request, and then nothing but empty lists."""
+    """Says what the script says, one entry per request; then empty lists, or nothing to POST."""
 
     def __init__(self) -> None:
         self.script: list[Said] = []
@@ -166,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         web.asked.append(Asked(self.command, self.path, headers, body))
-        answer = web.script.pop(0) if web.script else Said()
+        otherwise = Said() if self.command == "GET" else Said(body=b"")
+        answer = web.script.pop(0) if web.script else otherwise
         if answer.hangs:
             web.stopped.wait(10)
         if answer.resets or answer.hangs:

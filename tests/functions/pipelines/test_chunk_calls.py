@@ -3,7 +3,14 @@ from math import inf
 
 import pytest
 
-from functions.pipelines.chunk_calls import PATIENCE_SECONDS, UNAVAILABLE, ChunkCalls
+from functions.pipelines.chunk_calls import (
+    FAILING_SECONDS,
+    OUTAGE_PAUSE_SECONDS,
+    PATIENCE_SECONDS,
+    UNAVAILABLE,
+    ChunkCalls,
+    Proof,
+)
 from functions.pipelines.chunk_time import (
     ChunkTime,
     ChunkTooSlowError,
@@ -11,7 +18,13 @@ from functions.pipelines.chunk_time import (
     OutOfTimeError,
 )
 from functions.pipelines.pace import Pace
-from functions.pipelines.processor import DownstreamThrottledError, Task
+from functions.pipelines.processor import (
+    DownstreamFailedError,
+    DownstreamThrottledError,
+    SomeRefusedError,
+    Task,
+    UnclearAnswerError,
+)
 from functions.pipelines.records import RecordRefusedError
 from functions.shared.errors import PermanentError, TransientError
 from tests.functions.pipelines.batch_jobs import Destination, PatientTime
@@ -20,7 +33,7 @@ from tests.functions.pipelines.batch_jobs import Destination, PatientTime
 class Chunk:
     """The calls of one chunk, whose time passes by waiting only."""
 
-    def __init__(self, *, seconds: float = inf) -> None:
+    def __init__(self, *, seconds: float = inf, proof: Proof | None = None) -> None:
         self.time = PatientTime()
         self.destination = Destination()
         left = ChunkTime(lambda: seconds - self.time.now)
@@ -28,6 +41,7 @@ class Chunk:
             self.destination,
             Pace(self.time.clock),
             left,
+            proof,
             clock=self.time.clock,
             sleep=self.time.sleep,
         )
@@ -47,8 +61,10 @@ def failing_with(*names: str, error: Exception | None = None) -> Destination:
     return Destination(rule=rule)
 
 
-def chunk_with(destination: Destination, *, seconds: float = inf) -> Chunk:
-    chunk = Chunk(seconds=seconds)
+def chunk_with(
+    destination: Destination, *, seconds: float = inf, proof: Proof | None = None
+) -> Chunk:
+    chunk = Chunk(seconds=seconds, proof=proof)
     chunk.destination = destination
     chunk.calls._call = destination
     return chunk
@@ -113,6 +129,101 @@ def test_an_outage_is_waited_for_some_minutes_and_is_then_no_failure_of_records(
         chunk.calls(tasks("a", "b"))
 
     assert PATIENCE_SECONDS / 2 < chunk.time.now <= PATIENCE_SECONDS
+
+
+def test_records_that_are_answered_with_failures_only_are_to_blame_after_a_while() -> None:
+    chunk = chunk_with(failing_with("a", "b", error=DownstreamFailedError("500")))
+
+    refused = chunk.calls(tasks("a", "b"))
+
+    assert {position: error.code for position, error in refused.items()} == {
+        0: UNAVAILABLE,
+        1: UNAVAILABLE,
+    }
+    assert FAILING_SECONDS <= chunk.time.now < PATIENCE_SECONDS
+    # What is known then, no other batch waits for.
+    chunk.destination.rule = failing_with("c", error=DownstreamFailedError("500")).rule
+    before = chunk.time.now
+    assert list(chunk.calls(tasks("c"))) == [0]
+    assert chunk.time.now - before < 5
+
+
+def test_a_hundred_poisoned_records_come_to_their_end() -> None:
+    names = [f"sku-{number}" for number in range(100)]
+    chunk = chunk_with(failing_with(*names, error=DownstreamFailedError("500")))
+
+    assert len(chunk.calls(tasks(*names))) == 100
+
+
+@pytest.mark.parametrize(
+    "error", [TransientError("no connection"), DownstreamThrottledError("slowly")]
+)
+def test_an_outage_blames_no_record_however_long_it_takes(error: Exception) -> None:
+    chunk = chunk_with(failing_with("a", "b", error=error))
+
+    for _ in range(5):
+        with pytest.raises(DownstreamUnavailableError):
+            chunk.calls(tasks("a", "b"))
+
+
+def test_a_destination_that_answers_only_now_and_then_is_left_to_the_step() -> None:
+    chunk = Chunk()
+
+    def rule(given: Sequence[Task]) -> None:
+        if given[0].key == "a":
+            raise TransientError("no connection")
+        raise DownstreamFailedError("500")
+
+    chunk.destination.rule = rule
+
+    with pytest.raises(DownstreamUnavailableError):
+        chunk.calls(tasks("a", "b"))
+
+
+def test_what_another_chunk_of_the_worker_proved_spares_the_waiting() -> None:
+    proof = Proof(Task("before", {"sku": "before"}))
+    chunk = chunk_with(failing_with("a", error=DownstreamFailedError("500")), proof=proof)
+
+    assert list(chunk.calls(tasks("a"))) == [0]
+    assert ("before",) in chunk.destination.calls
+    assert chunk.time.now < OUTAGE_PAUSE_SECONDS
+
+
+def test_of_a_batch_whose_refused_records_are_named_these_alone_are_tried_again() -> None:
+    chunk = Chunk()
+
+    def rule(given: Sequence[Task]) -> None:
+        if len(given) > 1:
+            raise SomeRefusedError(["b"])
+        raise RecordRefusedError("sold_out", "none left")
+
+    chunk.destination.rule = rule
+
+    refused = chunk.calls(tasks("a", "b", "c"))
+
+    assert {position: error.code for position, error in refused.items()} == {1: "sold_out"}
+    assert chunk.destination.calls == [("a", "b", "c"), ("b",)]
+
+
+def test_an_answer_that_stays_unclear_is_final() -> None:
+    lasting = PermanentError("the answer must be JSON")
+    chunk = chunk_with(failing_with("a", error=UnclearAnswerError(lasting)))
+
+    with pytest.raises(PermanentError) as raised:
+        chunk.calls(tasks("a", "b"))
+
+    assert raised.value is lasting
+    assert len(chunk.destination.calls) == 3
+
+
+def test_what_was_settled_before_an_interruption_is_not_called_again() -> None:
+    chunk = Chunk()
+    chunk.calls.settled = {0: None, 2: RecordRefusedError("sold_out", "none left")}
+
+    refused = chunk.calls(tasks("a", "b", "c"))
+
+    assert list(refused) == [2]
+    assert chunk.destination.calls == [("b",)]
 
 
 def test_a_throttle_is_waited_for_and_the_batch_repeated() -> None:

@@ -18,7 +18,7 @@ from functions.pipelines.dataset_table import (
     bucket_of,
     partition,
 )
-from functions.pipelines.processor import DownstreamThrottledError, Task
+from functions.pipelines.processor import DownstreamThrottledError, SomeRefusedError, Task
 from functions.pipelines.record_checksum import canonical
 from functions.pipelines.records import RecordRefusedError
 from functions.shared import names
@@ -244,6 +244,20 @@ def test_a_call_writes_under_the_records_own_key(table: DatasetTable) -> None:
     rows = [Row("a", {"sku": "a", "n": 1}, "job-1"), Row("b", {"sku": "b", "n": 2}, "job-1")]
     assert all_of(table, rows) == rows
     assert call.batch_size == 25
+
+
+def test_a_call_writes_what_fits_and_names_what_does_not(
+    table: DatasetTable, client: Recording
+) -> None:
+    call = TableCall(table, DATASET, "sku")
+    unfit = [Task("job-1-9", {"sku": "x", "n": nested(31)}), Task("job-1-20", {"sku": 7})]
+
+    with pytest.raises(SomeRefusedError) as refused:
+        call([Task("job-1-0", {"sku": "fits", "n": 1}), *unfit])
+
+    assert refused.value.keys == {"job-1-9", "job-1-20"}
+    assert table.read_back(DATASET, ["fits", "x"]) == {"fits": {"sku": "fits", "n": 1}}
+    assert [method for method, _ in client.calls] == ["batch_write_item", "batch_get_item"]
 
 
 def test_what_is_left_over_is_written_after_a_pause(

@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import pytest
 
+from functions.pipelines.chunk_calls import ChunkCalls
+from functions.pipelines.chunk_time import ChunkTime
 from functions.pipelines.http_call import (
     EndpointAnswerError,
     EndpointRefusedError,
@@ -15,8 +18,17 @@ from functions.pipelines.http_call import (
     idempotency_key,
 )
 from functions.pipelines.http_exchange import EndpointBusyError
-from functions.pipelines.processor import DownstreamThrottledError, Task
+from functions.pipelines.pace import Pace
+from functions.pipelines.processor import (
+    DownstreamFailedError,
+    DownstreamThrottledError,
+    SomeRefusedError,
+    Task,
+    UnclearAnswerError,
+)
 from functions.pipelines.records import RecordRefusedError
+from functions.shared.errors import TransientError
+from tests.functions.pipelines.batch_jobs import PatientTime
 from tests.functions.pipelines.scripted_web import NAME, Operators, Said, ScriptedWeb, said
 
 ONE = (Task("job-1-0", {"id": "a", "secret": "secret-value"}),)
@@ -79,10 +91,8 @@ def test_no_two_batches_share_a_key() -> None:
         said({"failed": []}),
         said({"failed": None}),
         said({"taken": 2}),
-        said([]),
         Said(204, b""),
-        Said(202, b"thank you"),
-        Said(200, b"[" * 100_000),
+        Said(200, b" \n"),
     ],
 )
 def test_an_answer_that_names_no_failure_took_all(
@@ -93,16 +103,60 @@ def test_an_answer_that_names_no_failure_took_all(
     call(TWO)
 
 
-@pytest.mark.parametrize("tasks", [ONE, TWO])
-def test_a_failed_record_is_refused(
-    web: ScriptedWeb, call: HttpCall, tasks: tuple[Task, ...]
+@pytest.mark.parametrize("body", [b"thank you", b"<html>", b'{"failed": [', b"[" * 100_000])
+def test_an_answer_that_is_no_json_is_asked_for_again_and_is_no_yes(
+    web: ScriptedWeb, call: HttpCall, body: bytes
 ) -> None:
+    web.script = [Said(200, body)]
+
+    with pytest.raises(UnclearAnswerError) as unclear:
+        call(TWO)
+
+    assert isinstance(unclear.value.lasting, EndpointAnswerError)
+    assert "thank" not in str(unclear.value)
+
+
+@pytest.mark.parametrize("content", [[], "ok", 7, None, True])
+def test_json_of_another_form_is_no_yes(web: ScriptedWeb, call: HttpCall, content: Any) -> None:
+    web.script = [said(content)]
+
+    with pytest.raises(EndpointAnswerError):
+        call(TWO)
+
+
+def test_of_several_records_those_that_failed_are_named(web: ScriptedWeb, call: HttpCall) -> None:
+    web.script = [said({"failed": [{"key": "job-1-40", "error": "secret-value is no good"}]})]
+
+    with pytest.raises(SomeRefusedError) as refused:
+        call(TWO)
+
+    assert refused.value.keys == {"job-1-40"}
+    assert "secret-value" not in str(refused.value)
+
+
+def test_one_named_record_costs_one_more_call(web: ScriptedWeb, call: HttpCall) -> None:
+    tasks = [Task(f"job-1-{number}", {"id": str(number)}) for number in range(100)]
+    failed = said({"failed": [{"key": "job-1-7"}]})
+    web.script = [failed, failed]
+    time = PatientTime()
+    calls = ChunkCalls(
+        call, Pace(time.clock), ChunkTime(lambda: inf), clock=time.clock, sleep=time.sleep
+    )
+
+    refused = calls(tasks)
+
+    assert list(refused) == [7]
+    assert [len(json.loads(asked.body)["records"]) for asked in web.asked] == [100, 1]
+
+
+def test_a_record_that_failed_alone_is_refused(web: ScriptedWeb, call: HttpCall) -> None:
     web.script = [said({"failed": [{"key": "job-1-0", "error": "secret-value is no good"}]})]
 
     with pytest.raises(RecordRefusedError) as refused:
-        call(tasks)
+        call(ONE)
 
     assert refused.value.code == "refused"
+    assert not isinstance(refused.value, SomeRefusedError)
     assert "secret-value" not in str(refused.value)
 
 
@@ -167,6 +221,17 @@ def test_an_endpoint_that_asks_for_less_says_for_how_long(
         call(TWO)
 
     assert throttled.value.pause_seconds == seconds
+
+
+def test_an_endpoint_that_answers_with_a_failure_is_there(web: ScriptedWeb, call: HttpCall) -> None:
+    web.script = [Said(500), Said(resets=True), Said(503)]
+
+    with pytest.raises(DownstreamFailedError):
+        call(ONE)
+    for _ in range(2):
+        with pytest.raises(TransientError) as raised:
+            call(ONE)
+        assert not isinstance(raised.value, DownstreamFailedError)
 
 
 @pytest.mark.parametrize(
