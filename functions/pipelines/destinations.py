@@ -6,21 +6,29 @@ part lies under the same name. What is there afterwards can be compared with wha
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum, auto
+from functools import partial
 from typing import Any, Protocol, Self
 
+from functions.pipelines import stage_work
 from functions.pipelines.dataset_item import KEY_BYTES, UNFIT, to_attribute
-from functions.pipelines.dataset_table import DatasetTable, Row
+from functions.pipelines.dataset_table import READ_AT_ONCE, WRITTEN_AT_ONCE, DatasetTable, Row
 from functions.pipelines.manifest import Manifest, PartSummary
 from functions.pipelines.objects import ObjectMissingError, ObjectRef, Objects
+from functions.pipelines.pace import Pace
 from functions.pipelines.part_ledger import records_in
+from functions.pipelines.processor import DownstreamThrottledError
 from functions.pipelines.record_checksum import RecordChecksum, canonical
 from functions.pipelines.records import Record, RecordRefusedError
 from functions.shared.errors import PermanentError
 
 # Of what differs in a part: enough to look into it.
 MAX_LINES = 100
+# For the table to take more reads, within one part; then the stage pauses, and reads it anew.
+PATIENCE_SECONDS = 30
 
 
 class DestinationRefusedError(PermanentError):
@@ -31,7 +39,9 @@ class DestinationRefusedError(PermanentError):
 class Difference:
     """How a part in the destination differs from the staged one; *lines* are some of these.
 
-    *overwritten* are records whose key another part of the same run has too.
+    Of records with one key the last one counts, and *replaced* are those before it: they are no
+    difference. Up to which part such a successor lies says *replaced_until*. *overwritten* are
+    records in whose place one that comes before them was found.
     """
 
     part: int
@@ -39,18 +49,27 @@ class Difference:
     different: int = 0
     overwritten: int = 0
     lines: tuple[int, ...] = ()
+    replaced: int = 0
+    replaced_lines: tuple[int, ...] = ()
+    replaced_until: int = 0
 
     @property
     def records(self) -> int:
+        """How many are not as they should be."""
         return self.missing + self.different + self.overwritten
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
         """Read what `to_event` wrote."""
-        return cls(**{**event, "lines": tuple(event["lines"])})
+        lines, replaced = tuple(event["lines"]), tuple(event["replaced_lines"])
+        return cls(**{**event, "lines": lines, "replaced_lines": replaced})
 
     def to_event(self) -> dict[str, Any]:
         return asdict(self)
+
+
+# One call of those that load a part.
+Write = Callable[[], None]
 
 
 class Destination(Protocol):
@@ -64,7 +83,12 @@ class Destination(Protocol):
         """
         ...
 
-    def load(self, part: PartSummary, body: bytes) -> None: ...
+    def writes(self, part: PartSummary, body: bytes) -> Sequence[Write]:
+        """The calls that load a part, in their order; each may be made again.
+
+        They raise `DownstreamThrottledError` where they are to be made more slowly.
+        """
+        ...
 
     def finish(self, manifest: Manifest) -> None:
         """Say that all parts are there."""
@@ -81,7 +105,11 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableLoading:
-    """A dataset of the table; *source* is the run, and each item names the part it is from."""
+    """A dataset of the table; *source* is the run, and each item names the part it is from.
+
+    Of records with one key the last one of the source stays, whatever the parts are: they are
+    loaded in their order, and what is loaded again is followed by what had replaced it.
+    """
 
     table: DatasetTable
     dataset: str
@@ -95,9 +123,15 @@ class TableLoading:
             )
         to_attribute(record)
 
-    def load(self, part: PartSummary, body: bytes) -> None:
+    def writes(self, part: PartSummary, body: bytes) -> Sequence[Write]:
         source = self._source_of(part)
-        rows = (Row(record[self.key_field], record, source) for record in records_in(body))
+        rows = [Row(record[self.key_field], record, source) for record in records_in(body)]
+        return [
+            partial(self._write, part, rows[first : first + WRITTEN_AT_ONCE])
+            for first in range(0, len(rows), WRITTEN_AT_ONCE)
+        ]
+
+    def _write(self, part: PartSummary, rows: Sequence[Row]) -> None:
         try:
             self.table.write(self.dataset, rows)
         except RecordRefusedError as refused:
@@ -110,35 +144,88 @@ class TableLoading:
 
     def difference(self, part: PartSummary, body: bytes) -> Difference:
         records = list(records_in(body))
-        there = self.table.rows(self.dataset, [record[self.key_field] for record in records])
-        found = RecordChecksum()
-        for row in there.values():
-            found.add(row.key, row.record)
-        is_whole = (found.records, found.hexdigest) == (part.records, part.checksum)
-        if is_whole and not any(self._is_of_another(row, part) for row in there.values()):
+        there = self._rows([record[self.key_field] for record in records])
+        is_whole = _checksum((row.key, row.record) for row in there.values()) == (
+            part.records,
+            part.checksum,
+        )
+        if is_whole and not any(self._other_part(row, part) for row in there.values()):
             return Difference(part.part)
         return self._one_by_one(part, records, there)
+
+    def _rows(self, keys: Sequence[str]) -> dict[str, Row]:
+        """What is under *keys*, read more slowly where the table wants that, within reason."""
+        found: dict[str, Row] = {}
+        pace, waited = Pace(), 0.0
+        for first in range(0, len(keys), READ_AT_ONCE):
+            is_read = False
+            while not is_read:
+                turn = pace.take_turn()
+                if turn.wait_seconds:
+                    waited += turn.wait_seconds
+                    stage_work.nap(turn.wait_seconds)
+                try:
+                    found |= self.table.rows(self.dataset, keys[first : first + READ_AT_ONCE])
+                except DownstreamThrottledError:
+                    if waited > PATIENCE_SECONDS:
+                        raise
+                    pace.slow_down(turn)
+                else:
+                    pace.speed_up()
+                    is_read = True
+        return found
 
     def _one_by_one(
         self, part: PartSummary, records: Sequence[Record], there: Mapping[str, Row]
     ) -> Difference:
-        missing = different = overwritten = 0
+        keys = [record[self.key_field] for record in records]
+        # Of records with one key the last one is to be there.
+        last = {key: number for number, key in enumerate(keys)}
+        found = Counter[_Found]()
         lines: list[int] = []
-        for number, record in enumerate(records, start=1):
-            row = there.get(record[self.key_field])
-            if row is None:
-                missing += 1
-            elif self._is_of_another(row, part):
-                overwritten += 1
-            elif canonical(row.record) != canonical(record):
-                different += 1
-            else:
-                continue
-            lines.append(number)
-        if not lines:
+        replaced: list[int] = []
+        until = part.part
+        for number, (key, record) in enumerate(zip(keys, records, strict=True)):
+            row = there.get(key)
+            what = self._found(part, record, row, is_last=last[key] == number)
+            found[what] += 1
+            if what is _Found.REPLACED:
+                replaced.append(number + 1)
+                until = max(until, self._other_part(row, part) or 0)
+            elif what is not _Found.AS_IT_SHOULD_BE:
+                lines.append(number + 1)
+        if not lines and _checksum(zip(keys, records, strict=True)) != (
+            part.records,
+            part.checksum,
+        ):
             # One by one they are alike, and together they are not what was transformed.
-            different = part.records
-        return Difference(part.part, missing, different, overwritten, tuple(lines[:MAX_LINES]))
+            found[_Found.DIFFERENT] = part.records
+        return Difference(
+            part.part,
+            missing=found[_Found.MISSING],
+            different=found[_Found.DIFFERENT],
+            overwritten=found[_Found.OVERWRITTEN],
+            lines=tuple(lines[:MAX_LINES]),
+            replaced=found[_Found.REPLACED],
+            replaced_lines=tuple(replaced[:MAX_LINES]),
+            replaced_until=until,
+        )
+
+    def _found(
+        self, part: PartSummary, record: Record, row: Row | None, *, is_last: bool
+    ) -> "_Found":
+        """What is in the place of *record*; *is_last*: no other one of the part has its key."""
+        if row is None:
+            # Where two are to be in one place, one is missing.
+            return _Found.MISSING if is_last else _Found.REPLACED
+        other = self._other_part(row, part)
+        if not is_last or (other is not None and other > part.part):
+            return _Found.REPLACED
+        if other is not None:
+            return _Found.OVERWRITTEN
+        if canonical(row.record) != canonical(record):
+            return _Found.DIFFERENT
+        return _Found.AS_IT_SHOULD_BE
 
     def is_finished(self, manifest: Manifest) -> bool:  # noqa: ARG002  # the port's
         return True
@@ -146,9 +233,31 @@ class TableLoading:
     def _source_of(self, part: PartSummary) -> str:
         return f"{self.source}/part-{part.part:05}"
 
-    def _is_of_another(self, row: Row, part: PartSummary) -> bool:
-        """Another part of the run has the same key, and came later."""
-        return row.source != self._source_of(part) and row.source.startswith(f"{self.source}/")
+    def _other_part(self, row: Row | None, part: PartSummary) -> int | None:
+        """Which other part of the run the row is from; None: from this one, or another run's."""
+        if row is None:
+            return None
+        other = row.source.removeprefix(f"{self.source}/part-")
+        if other == row.source or not other.isdecimal() or int(other) == part.part:
+            return None
+        return int(other)
+
+
+class _Found(Enum):
+    """What is found in a record's place."""
+
+    AS_IT_SHOULD_BE = auto()
+    MISSING = auto()
+    DIFFERENT = auto()
+    OVERWRITTEN = auto()
+    REPLACED = auto()
+
+
+def _checksum(records: Iterable[tuple[str, Record]]) -> tuple[int, str]:
+    checksum = RecordChecksum()
+    for key, record in records:
+        checksum.add(key, record)
+    return checksum.records, checksum.hexdigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +282,8 @@ class DatasetLoading:
     def fits(self, key: str, record: Record) -> None:
         """Whatever is JSON can be kept."""
 
-    def load(self, part: PartSummary, body: bytes) -> None:
-        self.objects.put(self.part_key(part.part), body)
+    def writes(self, part: PartSummary, body: bytes) -> Sequence[Write]:
+        return [partial(self.objects.put, self.part_key(part.part), body)]
 
     def finish(self, manifest: Manifest) -> None:
         self.objects.put(self.manifest_key, self._manifest(manifest))

@@ -60,6 +60,7 @@ class PartSummary:
     checksum: str = ""
     following: Position | None = None
     rejects: str = ""
+    replaced: int = 0
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:

@@ -15,13 +15,19 @@ class TooManyRejectsError(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """All that was not rejected is where it should be, and was seen there."""
+    """All that was not rejected is where it should be, and was seen there.
+
+    But for *replaced* records, in whose place there is a later one with the same key; which ones
+    these are stands in the *difference*.
+    """
 
     records: int
     rejected: int
+    replaced: int
     parts: int
     manifest: str
     rejects: str | None
+    difference: str | None
     destination: dict[str, Any]
     checksum: str
     outcome: str = "loaded"
@@ -54,9 +60,11 @@ def loaded(
     return Loaded(
         records=verified.records,
         rejected=rejected,
+        replaced=verified.replaced,
         parts=verified.part,
         manifest=run.manifest,
         rejects=run.rejects if rejected else None,
+        difference=run.difference if verified.replaced else None,
         destination=asdict(request.destination),
         checksum=verified.checksum,
     )

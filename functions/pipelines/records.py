@@ -24,7 +24,6 @@ class Refusal(StrEnum):
     QUOTED_LINE_BREAK = "quoted_line_break"
     SCHEMA = "schema"
     TRANSFORM_FAILED = "transform_failed"
-    DUPLICATE_KEY = "duplicate_key"
 
 
 class RecordRefusedError(Exception):

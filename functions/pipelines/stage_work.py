@@ -1,8 +1,8 @@
 """What the stages of a pipeline have in common: they go from part to part, for as long as they may.
 
 A turn is what one invocation does of a stage. It ends when the stage is done, when the invocation's
-time is nearly over, or when the source wants to be left alone for a while; what it came to is a few
-numbers. The next turn begins with the next part.
+time is nearly over, or when whoever is called wants to be left alone for a while; what it came to
+is a few numbers. The next turn begins with the next part, or where the turn before left it.
 """
 
 import time
@@ -13,10 +13,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, Self
 
+from botocore.exceptions import ClientError
+
 from functions.pipelines.manifest import MAX_PARTS, PartSummary, Position
+from functions.pipelines.processor import DownstreamThrottledError
 from functions.pipelines.progress_notes import PAUSE, JobNotOursError, Write, utc_now
 from functions.pipelines.record_checksum import RecordChecksum
-from functions.shared.aws_errors import is_transient
+from functions.shared.aws_errors import is_throttle, is_transient
 from functions.shared.errors import PermanentError
 from functions.shared.job import Progress, timestamp
 
@@ -28,7 +31,14 @@ LONGEST_NAP_SECONDS = 5
 MAX_TURNS = 500
 # In a row, without a part between them.
 MAX_TROUBLES = 6
+# Who is called too often is asked again after twice as long each time, up to an hour; where that
+# goes on for long, there are turns enough left for the three days that a pipeline may take.
+FIRST_THROTTLED_SECONDS = 15
+LONGEST_THROTTLED_SECONDS = 60 * 60
+FREQUENT_TURNS = 100
+SELDOM_SECONDS = 12 * 60
 nap: Callable[[float], None] = time.sleep
+monotonic: Callable[[], float] = time.monotonic
 _FIRST_TROUBLE_SECONDS = 2
 _NEXT_INVOCATION_SECONDS = 1
 
@@ -69,8 +79,9 @@ def parts_of_all(parts: int) -> int:
 class StageState:
     """How far a stage is: which part is next, and what is in those before it.
 
-    *begin* is where in the source the next part begins, None where nothing follows. *checksum* adds
-    up those of the parts, where they have some.
+    *begin* is where in the source the next part begins, None where nothing follows; *place* is how
+    much of it is done already. *checksum* adds up those of the parts, where they have some.
+    *throttles* counts the turns in a row that came to nothing because of the rate of calls.
     """
 
     part: int = 0
@@ -82,6 +93,9 @@ class StageState:
     pause_seconds: int = 0
     turns: int = 0
     troubles: int = 0
+    replaced: int = 0
+    place: int = 0
+    throttles: int = 0
 
     def after(self, summary: PartSummary) -> Self:
         return replace(
@@ -92,7 +106,16 @@ class StageState:
             checksum=_sum_of(self.checksum, summary.checksum),
             begin=summary.following,
             troubles=0,
+            replaced=self.replaced + summary.replaced,
+            place=0,
+            throttles=0,
         )
+
+    def within(self, unfinished: "Unfinished") -> Self:
+        """Keep the place in the next part; where something was done of it, all is well again."""
+        if unfinished.place == self.place:
+            return self
+        return replace(self, place=unfinished.place, troubles=0, throttles=0)
 
     def paused(self, seconds: float) -> Self:
         return replace(self, pause_seconds=max(_NEXT_INVOCATION_SECONDS, -int(-seconds // 1)))
@@ -114,8 +137,19 @@ class StageState:
             "pause_seconds": self.pause_seconds,
             "turns": self.turns,
             "troubles": self.troubles,
+            "replaced": self.replaced,
+            "place": self.place,
+            "throttles": self.throttles,
             **begin,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Of a part so much is done; *is_throttled*: and just now nothing more of it can be."""
+
+    place: int
+    is_throttled: bool = False
 
 
 class PartWork(Protocol):
@@ -125,8 +159,8 @@ class PartWork(Protocol):
         """What all parts come to, where an earlier attempt has done all of them."""
         ...
 
-    def part(self, state: StageState) -> PartSummary | None:
-        """Do the next part, or find it done; None behind the last one."""
+    def part(self, state: StageState) -> PartSummary | Unfinished | None:
+        """Do the next part or a piece of it, or find it done; None behind the last one."""
         ...
 
     def finish(self, state: StageState) -> None:
@@ -221,6 +255,8 @@ class Turn:
                 return self._take(work)
         except Exception as error:
             asked: float | None = getattr(error, "pause_seconds", None)
+            if asked is None and _is_throttled(error):
+                return self._throttled()
             troubles = self._state.troubles + (asked is None)
             if not is_transient(error) or troubles >= MAX_TROUBLES:
                 raise
@@ -231,9 +267,11 @@ class Turn:
         if self._state.part == 0:
             self._state = self._resumed(work.whole())
         self._progress.tell(self._state, work.expected_parts(self._state))
-        while (summary := self._part(work)) is not None:
-            self._state = self._state.after(summary)
+        while (done := self._part(work)) is not None:
+            self._state = self._after(done)
             self._progress.tell(self._state, work.expected_parts(self._state))
+            if isinstance(done, Unfinished) and done.is_throttled:
+                return self._throttled()
             if self._state.part >= MAX_PARTS:
                 raise TooManyPartsError(
                     f"the source has more than {MAX_PARTS} parts: raise part_records"
@@ -249,14 +287,29 @@ class Turn:
         self._progress.tell(self._state, self._state.part, is_due=True)
         return replace(self._state, is_done=True, pause_seconds=0)
 
+    def _after(self, done: PartSummary | Unfinished) -> StageState:
+        if isinstance(done, Unfinished):
+            return self._state.within(done)
+        return self._state.after(done)
+
+    def _throttled(self) -> StageState:
+        """Come back later, and each time later still: that is no trouble, it only takes longer."""
+        state = replace(self._state, throttles=self._state.throttles + 1)
+        seconds = min(
+            FIRST_THROTTLED_SECONDS * 2 ** (state.throttles - 1), LONGEST_THROTTLED_SECONDS
+        )
+        if state.turns > FREQUENT_TURNS:
+            seconds = max(seconds, SELDOM_SECONDS)
+        return self._next_turn(state, seconds)
+
     def _resumed(self, whole: StageState | None) -> StageState:
         return self._state if whole is None else replace(whole, turns=self._state.turns)
 
-    def _part(self, work: PartWork) -> PartSummary | None:
+    def _part(self, work: PartWork) -> PartSummary | Unfinished | None:
         began = self._monotonic()
-        summary = work.part(self._state)
+        done = work.part(self._state)
         self._longest = max(self._longest, self._monotonic() - began)
-        return summary
+        return done
 
     @staticmethod
     def _next_turn(state: StageState, seconds: float) -> StageState:
@@ -266,6 +319,12 @@ class Turn:
                 " larger pages or shorter pauses"
             )
         return state.paused(seconds)
+
+
+def _is_throttled(error: Exception) -> bool:
+    return isinstance(error, DownstreamThrottledError) or (
+        isinstance(error, ClientError) and is_throttle(error)
+    )
 
 
 def _sum_of(checksum: str, another: str) -> str:

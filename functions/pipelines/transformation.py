@@ -7,7 +7,6 @@ a job, those of its extraction too, end in one file for people.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from functions.pipelines.extraction import whole_of
@@ -17,7 +16,7 @@ from functions.pipelines.part_ledger import Part, PartLedger, records_in
 from functions.pipelines.processor import Transform
 from functions.pipelines.record_checksum import RecordChecksum
 from functions.pipelines.record_format import record_line
-from functions.pipelines.records import Record, RecordRefusedError, Refusal
+from functions.pipelines.records import Record, RecordRefusedError
 from functions.pipelines.sources import reject_line
 from functions.pipelines.stage_work import StageState
 from functions.pipelines.transforms.transforming import transforming
@@ -94,21 +93,18 @@ class Transformation:
         lines: list[bytes] = []
         rejects: list[bytes] = []
         reasons: Counter[str] = Counter()
-        keys: set[str] = set()
         body = self._extracted.checked_body(staged)
         for number, record in enumerate(records_in(body), start=1):
             try:
                 given = apply(record)
                 line = record_line(given)
                 key = key_of(given, self._transform.key)
-                self._refuse_known(key, keys)
                 self._fits(key, given)
             except RecordRefusedError as refused:
                 reasons[str(refused)] += 1
                 where = {"part": staged.part, "line": number}
                 rejects.append(reject_line(refused, "transform", record, **where))
                 continue
-            keys.add(key)
             lines.append(line)
             checksum.add(key, given)
         if len(lines) + len(rejects) != staged.records:
@@ -117,13 +113,6 @@ class Transformation:
                 f" with {len(rejects)} rejects"
             )
         return Part(lines, rejects, checksum=checksum.hexdigest), reasons
-
-    def _refuse_known(self, key: str, keys: AbstractSet[str]) -> None:
-        if key and key in keys:
-            raise RecordRefusedError(
-                Refusal.DUPLICATE_KEY,
-                f"an earlier record of the part has the same {self._transform.key}",
-            )
 
     def _refuse_source(self, staged: PartSummary, part: Part, reasons: Counter[str]) -> None:
         """Give up early, with the rejects at hand for whoever looks into it."""

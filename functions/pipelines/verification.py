@@ -54,7 +54,7 @@ class Verification:
             return there
         part = self._manifest.parts[state.part]
         found = self._destination.difference(part, self._transformed.checked_body(part))
-        verified = replace(part, rejected=found.records)
+        verified = replace(part, rejected=found.records, replaced=found.replaced)
         self._verified.mark(verified, json.dumps(found.to_event()).encode())
         return verified
 
@@ -65,15 +65,20 @@ class Verification:
             VerificationFailedError: Something is not; what it is, is on record.
         """
         is_finished = self._destination.is_finished(self._manifest)
-        if state.rejected == 0 and is_finished:
+        is_right = state.rejected == 0 and is_finished
+        if is_right and not state.replaced:
             return
         differences = list(self._differences())
-        for each in differences:
-            self._loaded.unmark(each.part)
         self._objects.put(
             self._difference_key,
             difference_json(differences, len(self._manifest.parts), is_finished=is_finished),
         )
+        if is_right:
+            return
+        # The last one first: whoever dies in between leaves no part to be loaded without those
+        # that replaced some of it.
+        for part in reversed(parts_to_load_again(differences)):
+            self._loaded.unmark(part)
         told = difference_text(differences, len(self._manifest.parts), is_finished=is_finished)
         raise VerificationFailedError(f"{told}. All of it is in {self._difference_key}")
 
@@ -89,18 +94,31 @@ class Verification:
     def _differences(self) -> Iterable[Difference]:
         for part in self._manifest.parts:
             summary = self._verified.find(part.part)
-            if summary is not None and summary.rejected:
+            if summary is not None and (summary.rejected or summary.replaced):
                 yield Difference.from_event(json.loads(self._verified.body(part.part)))
+
+
+def parts_to_load_again(differences: Iterable[Difference]) -> list[int]:
+    """The parts that differ, and after each those that had replaced some of its records.
+
+    Loaded alone, a part would take back what a later one had replaced.
+    """
+    again: set[int] = set()
+    for each in sorted(differences, key=lambda each: each.part):
+        if each.records or each.part in again:
+            again.update(range(each.part, max(each.part, each.replaced_until) + 1))
+    return sorted(again)
 
 
 def difference_json(differences: Sequence[Difference], parts: int, *, is_finished: bool) -> bytes:
     """All that differs, for people."""
     event = {
         "parts": parts,
-        "parts_that_differ": len(differences),
+        "parts_that_differ": sum(each.records > 0 for each in differences),
         "missing": sum(each.missing for each in differences),
         "different": sum(each.different for each in differences),
         "overwritten": sum(each.overwritten for each in differences),
+        "replaced": sum(each.replaced for each in differences),
         "manifest_is_ours": is_finished,
         "differences": [each.to_event() for each in differences],
     }
@@ -110,6 +128,7 @@ def difference_json(differences: Sequence[Difference], parts: int, *, is_finishe
 def difference_text(differences: Sequence[Difference], parts: int, *, is_finished: bool) -> str:
     """What differs, in a few words and without a value."""
     told = []
+    differences = [each for each in differences if each.records]
     if differences:
         whole = Difference(
             part=0,
@@ -134,7 +153,7 @@ def _counts(difference: Difference) -> str:
         for number, what in (
             (difference.missing, "missing"),
             (difference.different, "different"),
-            (difference.overwritten, "overwritten by another part with the same key"),
+            (difference.overwritten, "overwritten by an earlier part with the same key"),
         )
         if number
     )

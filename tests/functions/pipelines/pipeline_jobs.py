@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -17,6 +17,7 @@ from functions.pipelines.dataset_item import from_attribute, to_attribute
 from functions.pipelines.dataset_table import Row
 from functions.pipelines.http_source import Page, Pause
 from functions.pipelines.pipeline_request import EndpointSource
+from functions.pipelines.processor import DownstreamThrottledError
 from functions.shared import durable_job as job_function
 from functions.shared.job import JobError, JobStatus
 from tests.functions.executions import Ended, execute
@@ -71,21 +72,28 @@ class FakeTable:
     calls: Counter[str] = field(default_factory=Counter)
     # How often each record was written.
     writes: Counter[str] = field(default_factory=Counter)
+    # Whether the next call is turned away, by its method.
+    is_throttled: Callable[[str], bool] = lambda _method: False
 
     def write(self, dataset: str, rows: Iterable[Row]) -> None:
-        self.calls["write"] += 1
+        self._begin("write")
         for row in rows:
             self.items[dataset, row.key] = to_attribute(row.record), row.source
             self.writes[row.key] += 1
 
     def rows(self, dataset: str, keys: Iterable[str]) -> dict[str, Row]:
-        self.calls["rows"] += 1
+        self._begin("rows")
         found = {}
         for key in keys:
             if (dataset, key) in self.items:
                 record, source = self.items[dataset, key]
                 found[key] = Row(key, from_attribute(record), source)
         return found
+
+    def _begin(self, method: str) -> None:
+        self.calls[method] += 1
+        if self.is_throttled(method):
+            raise DownstreamThrottledError("DynamoDB wants to be called more slowly")
 
     def clear(self) -> None:
         self.items.clear()

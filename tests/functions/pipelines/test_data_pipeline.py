@@ -1,13 +1,15 @@
 """Pipelines from their source to their destination, in the durable runner."""
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from functions.pipelines import stage_work
 from functions.pipelines.http_exchange import EndpointBusyError
 from functions.pipelines.http_source import Pause
 from functions.pipelines.transforms import registry
@@ -138,14 +140,6 @@ class TestRejects:
         assert reject["record"]["sku"] == "sku-01200"
         assert "price" in reject["reason"]
         assert jobs.result["records"] == 1_499
-
-    def test_a_key_that_comes_twice_in_a_part_is_rejected(self, jobs: PipelineJobs) -> None:
-        jobs.objects.store(INCOMING, as_jsonl([*products(10), product(3, name="Another")]))
-
-        jobs.run(tolerated_rejects_percent=50)
-
-        assert [reject["error"] for reject in jobs.rejects] == ["duplicate_key"]
-        assert jobs.table.rows("products", ["sku-00003"])["sku-00003"].record["name"] == "Tea 3"
 
     def test_one_reject_too_many_loads_nothing(self, jobs: PipelineJobs) -> None:
         records = [*products(98), product(98, price=-1), product(99, price=-1)]
@@ -463,7 +457,16 @@ class TestVerification:
         )
         told = json.loads(jobs.objects.body(f"results/{JOB}/attempt-1/difference.json"))
         assert told["differences"] == [
-            {"part": 1, "missing": 1, "different": 1, "overwritten": 0, "lines": [2, 5]}
+            {
+                "part": 1,
+                "missing": 1,
+                "different": 1,
+                "overwritten": 0,
+                "lines": [2, 5],
+                "replaced": 0,
+                "replaced_lines": [],
+                "replaced_until": 1,
+            }
         ]
 
     def test_a_retry_loads_the_parts_that_differed_and_no_others(self, jobs: PipelineJobs) -> None:
@@ -477,17 +480,6 @@ class TestVerification:
         assert ended.succeeded, jobs.row.get("error")
         assert jobs.result["records"] == 2_500
         assert sorted(jobs.table.writes) == [f"sku-{number:05}" for number in range(1_000, 2_000)]
-
-    def test_a_key_of_two_parts_is_told_as_overwritten(self, jobs: PipelineJobs) -> None:
-        jobs.objects.store(INCOMING, as_jsonl([*products(1_500), product(7)]))
-
-        jobs.run()
-
-        assert jobs.error["type"] == "verification_failed"
-        assert (
-            "part 0: 1 overwritten by another part with the same key (lines 8)"
-            in jobs.error["message"]
-        )
 
     def test_a_part_in_s3_that_is_not_what_was_written_is_told(self, jobs: PipelineJobs) -> None:
         jobs.objects.store(INCOMING, as_jsonl(products(1_500)))
@@ -531,6 +523,146 @@ class TestVerification:
         after_loading(jobs, overwritten)
 
         assert jobs.run().succeeded
+
+
+class TestKeysThatComeAgain:
+    """Of records with one key the last one of the source stays, whatever happens on the way."""
+
+    def test_the_last_one_stays_and_those_before_it_are_told(self, jobs: PipelineJobs) -> None:
+        jobs.objects.store(
+            INCOMING, as_jsonl([*products(1_500), product(7, stock=2), product(7, stock=3)])
+        )
+
+        ended = jobs.run()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert (jobs.result["records"], jobs.result["rejected"]) == (1_502, 0)
+        assert jobs.result["replaced"] == 2
+        assert stock_of(jobs, "sku-00007") == 3
+        told = json.loads(jobs.objects.body(jobs.result["difference"]))
+        assert (told["replaced"], told["parts_that_differ"]) == (2, 0)
+        assert [(each["part"], each["replaced_lines"]) for each in told["differences"]] == [
+            (0, [8]),
+            (1, [501]),
+        ]
+
+    def test_a_dataset_in_s3_keeps_all_of_them(self, jobs: PipelineJobs) -> None:
+        jobs.objects.store(INCOMING, as_jsonl([*products(1_500), product(7)]))
+
+        jobs.run(destination={"dataset": "products"})
+
+        assert (jobs.result["records"], jobs.result["replaced"]) == (1_501, 0)
+        assert jobs.result["difference"] is None
+
+    @pytest.mark.parametrize("missing", ["sku-00001", "sku-01001", "sku-02001"])
+    def test_a_retry_that_loads_a_part_again_does_not_take_back_what_replaced_it(
+        self, jobs: PipelineJobs, missing: str
+    ) -> None:
+        """Key 7 is in all parts, 1007 in the last two."""
+        records = products(2_500)
+        records[1_500] = product(7, stock=2)
+        records[2_200], records[2_201] = product(7, stock=3), product(1_007, stock=3)
+        jobs.objects.store(INCOMING, as_jsonl(records))
+        jobs.run()
+        undisturbed = dict(jobs.table.items)
+        jobs.start_over()
+        after_loading(jobs, lambda: spoil(jobs, missing=(missing,)))
+        jobs.run()
+        assert jobs.error["type"] == "verification_failed"
+
+        ended = jobs.retry()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert jobs.result["replaced"] == 3
+        assert without_runs(jobs.table.items) == without_runs(undisturbed)
+
+    def test_a_worker_that_comes_late_is_found_out_and_mended_by_a_retry(
+        self, jobs: PipelineJobs
+    ) -> None:
+        jobs.objects.store(INCOMING, as_jsonl([*products(1_500), product(7, stock=2)]))
+        late: list[Any] = []
+        write = jobs.table.write
+
+        def remembering(dataset: str, rows: Any) -> None:
+            late.append((dataset, list(rows)))
+            write(*late[-1])
+
+        jobs.monkeypatch.setattr(jobs.table, "write", remembering)
+        after_loading(jobs, lambda: write(*late[0]))
+        jobs.run()
+        assert (
+            "part 1: 1 overwritten by an earlier part with the same key (lines 501)"
+            in jobs.error["message"]
+        )
+
+        ended = jobs.retry()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert stock_of(jobs, "sku-00007") == 2
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_whatever_is_spoilt_retries_come_to_what_an_undisturbed_run_leaves(
+        self, jobs: PipelineJobs, seed: int
+    ) -> None:
+        chosen = random.Random(seed)  # noqa: S311  # no secret
+        jobs.monkeypatch.setattr("functions.pipelines.pipeline_request.MIN_PART_RECORDS", 1)
+        records = [product(chosen.randrange(30), stock=number) for number in range(60)]
+        last = {record["sku"]: record["stock"] for record in records}
+        jobs.objects.store(INCOMING, as_jsonl(records))
+        spoilt = chosen.sample(sorted(last), 3)
+        after_loading(jobs, lambda: spoil(jobs, tuple(spoilt[:2]), tuple(spoilt[2:])))
+        jobs.run(part_records=chosen.choice([3, 7, 20]))
+        assert jobs.error["type"] == "verification_failed"
+
+        ended = jobs.retry()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert jobs.result["replaced"] == len(records) - len(last)
+        assert {sku: stock_of(jobs, sku) for sku in last} == last
+
+
+class TestThrottles:
+    """A table that wants to be called less often makes a pipeline slower, and nothing else."""
+
+    def test_a_table_that_takes_nothing_for_hours_is_waited_for(self, jobs: PipelineJobs) -> None:
+        jobs.objects.store(INCOMING, as_jsonl(products(1_500)))
+        throttle(jobs, "write", turns=12)
+
+        ended = jobs.run()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert len(jobs.table.items) == 1_500
+        assert ended.invocations == 1 + 12
+
+    def test_the_place_in_a_part_is_kept(self, jobs: PipelineJobs) -> None:
+        jobs.objects.store(INCOMING, as_jsonl(products(1_000)))
+        taken = iter([30, 10**6])
+        left = [next(taken)]
+
+        def busy(method: str) -> bool:
+            left[0] -= method == "write"
+            if left[0] == -100:
+                left[0] = next(taken)
+            return left[0] < 0
+
+        jobs.table.is_throttled = busy
+
+        ended = jobs.run()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert ended.invocations > 1
+        assert set(jobs.table.writes.values()) == {1}
+
+    def test_a_table_that_is_not_to_be_read_so_fast_is_read_more_slowly(
+        self, jobs: PipelineJobs
+    ) -> None:
+        jobs.objects.store(INCOMING, as_jsonl(products(1_500)))
+        throttle(jobs, "rows", turns=8)
+
+        ended = jobs.run()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert ended.invocations == 1 + 8
 
 
 class TestAttempts:
@@ -699,6 +831,29 @@ def after_loading(jobs: PipelineJobs, do: Callable[[], object]) -> None:
         return note(self, *args)
 
     jobs.monkeypatch.setattr(JobTable, "note_progress", noting)
+
+
+def throttle(jobs: PipelineJobs, method: str, *, turns: int) -> None:
+    """Let the table turn all calls of *method* away until the pipeline has paused so often."""
+    turn = stage_work.Turn._throttled
+    left = [turns]
+
+    def pausing(self: stage_work.Turn) -> Any:
+        left[0] -= 1
+        return turn(self)
+
+    jobs.monkeypatch.setattr(stage_work.Turn, "_throttled", pausing)
+    jobs.table.is_throttled = lambda called: called == method and left[0] > 0
+
+
+def stock_of(jobs: PipelineJobs, sku: str) -> int:
+    stock: int = jobs.table.rows("products", [sku])[sku].record["stock"]
+    return stock
+
+
+def without_runs(items: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The run is named by when its job was submitted; its parts are not."""
+    return {place: (record, source.rpartition("/")[2]) for place, (record, source) in items.items()}
 
 
 def nested(levels: int) -> Any:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.pipelines import stage_work
 from functions.pipelines.extraction import BEGINNING, Extraction
@@ -13,6 +15,7 @@ from functions.pipelines.http_source import CURSOR_LENGTH
 from functions.pipelines.manifest import Manifest, PartSummary, Position
 from functions.pipelines.objects import ObjectsBusyError
 from functions.pipelines.part_ledger import Part, PartLedger, StagedPartChangedError
+from functions.pipelines.processor import DownstreamThrottledError
 from functions.pipelines.progress_notes import JobNotOursError
 from functions.pipelines.s3_objects import METADATA_BYTES
 from functions.pipelines.sources import PagedSource
@@ -23,6 +26,7 @@ from functions.pipelines.stage_work import (
     StageState,
     TooManyPausesError,
     Turn,
+    Unfinished,
     parts_of_all,
 )
 from functions.shared.job import Progress
@@ -200,6 +204,15 @@ class Watch:
         return Turn(state, progress, seconds_left=lambda: left)
 
 
+def states_until_given_up(prepare: Callable[[], FakeWork]) -> list[StageState]:
+    states = [StageState()]
+    try:
+        while True:
+            states.append(Watch().turn(states[-1]).take(prepare))
+    except TooManyPausesError:
+        return states[1:]
+
+
 class TestTurns:
     def test_a_turn_with_time_enough_does_all_parts_and_what_comes_after(self) -> None:
         work = FakeWork()
@@ -255,6 +268,37 @@ class TestTurns:
         with pytest.raises(EndpointBusyError):
             Watch().turn(state).take(lambda: work)
 
+    def test_a_throttle_is_no_trouble_and_patience_outlasts_the_job(self) -> None:
+        work = FakeWork(trouble=lambda _part: DownstreamThrottledError("slower"))
+
+        states = states_until_given_up(lambda: work)
+
+        pauses = [state.pause_seconds for state in states]
+        assert pauses[:4] == [15, 30, 60, 120]
+        assert states[-1].troubles == 0
+        assert timedelta(seconds=sum(pauses)) > timedelta(days=3)
+
+    def test_a_table_that_takes_a_little_now_and_then_is_served_for_days(self) -> None:
+        @dataclass
+        class Trickle(FakeWork):
+            """Of each second turn a piece is taken."""
+
+            def part(self, state: StageState) -> Unfinished:
+                return Unfinished(state.turns // 2, is_throttled=True)
+
+        states = states_until_given_up(Trickle)
+
+        assert states[-1].place > 200
+        assert timedelta(seconds=sum(state.pause_seconds for state in states)) > timedelta(days=3)
+
+    def test_s3_that_wants_less_is_no_trouble_either(self) -> None:
+        slow_down: Any = {"Error": {"Code": "SlowDown"}}
+        work = FakeWork(trouble=lambda _part: ClientError(slow_down, "PutObject"))
+
+        state = Watch().turn(StageState()).take(lambda: work)
+
+        assert (state.troubles, state.throttles, state.pause_seconds) == (0, 1, 15)
+
     def test_what_is_no_hiccup_is_raised_at_once(self) -> None:
         work = FakeWork(trouble=lambda _part: StagedPartChangedError("no"))
 
@@ -283,7 +327,19 @@ class TestTurns:
         assert work.done == [0, 1, 2]
 
     def test_a_state_comes_back_as_it_was_checkpointed(self) -> None:
-        state = StageState(3, 30, 1, "ab", Position(1, 2, "c"), turns=4, troubles=1)
+        state = StageState(
+            3,
+            30,
+            1,
+            "ab",
+            Position(1, 2, "c"),
+            is_done=True,
+            turns=4,
+            troubles=1,
+            place=2,
+            throttles=3,
+            replaced=6,
+        )
 
         assert StageState.from_event(state.to_event()) == state
 
