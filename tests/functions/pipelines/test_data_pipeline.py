@@ -796,6 +796,36 @@ class TestTurns:
         assert "ends_at" in shown[-1]
         assert "ends_at" not in shown[0]
 
+    def test_the_row_names_a_stage_before_its_first_part_is_done(self, jobs: PipelineJobs) -> None:
+        jobs.pages.pages = [products(10)]
+        shown: dict[str, Any] = {}
+
+        def show(stage: str) -> None:
+            shown.setdefault(stage, jobs.row.get("progress", {}).get("note"))
+
+        def fetching(cursor: str | None) -> Any:
+            show("extract")
+            return fetch(cursor)
+
+        def transforming(record: Any) -> Any:
+            show("transform")
+            return normalize.apply(record)
+
+        def busy(method: str) -> bool:
+            show("load" if method == "write" else "verify")
+            return False
+
+        fetch, normalize = jobs.pages.fetch, registry.TRANSFORMS["normalize-products"]
+        jobs.monkeypatch.setattr(jobs.pages, "fetch", fetching)
+        watched = replace(normalize, apply=transforming)
+        jobs.monkeypatch.setattr(registry, "TRANSFORMS", {"normalize-products": watched})
+        jobs.table.is_throttled = busy
+
+        ended = jobs.run(source=API, off_peak={"hour": 20, "time_zone": "UTC"})
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert shown == {stage: stage for stage in ("extract", "transform", "load", "verify")}
+
     def test_a_job_that_was_stopped_does_no_more_parts(self, jobs: PipelineJobs) -> None:
         jobs.pages.pages = [products(10, 10 * number) for number in range(9)]
         jobs.pages.pause_seconds = 60

@@ -165,7 +165,7 @@ class FakeWork:
     def whole(self) -> StageState | None:
         return None
 
-    def part(self, state: StageState) -> PartSummary | None:
+    def part(self, state: StageState) -> PartSummary | Unfinished | None:
         if state.part >= self.parts:
             return None
         error = self.trouble(state.part)
