@@ -21,7 +21,7 @@ from functions.pipelines.inspection import inspect as inspected
 from functions.pipelines.loading import Loading
 from functions.pipelines.off_peak import next_off_peak
 from functions.pipelines.part_ledger import PartLedger
-from functions.pipelines.pipeline_request import OffPeak, PipelineRequest
+from functions.pipelines.pipeline_request import HUNDRED_PERCENT, OffPeak, PipelineRequest
 from functions.pipelines.pipeline_run import PipelineRun
 from functions.pipelines.progress_notes import utc_now
 from functions.pipelines.stage_work import (
@@ -66,6 +66,7 @@ class Work:
             objects=services.objects,
             rejects_key=self.run.rejects,
             fits=services.destination_of(self.request, self.run).fits,
+            tolerates_all=self.request.tolerated_rejects_percent >= HUNDRED_PERCENT,
         )
 
     def loading(self) -> PartWork:

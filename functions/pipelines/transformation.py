@@ -6,8 +6,7 @@ a job, those of its extraction too, end in one file for people.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from functions.pipelines.extraction import whole_of
 from functions.pipelines.manifest import Manifest, PartSummary
@@ -24,12 +23,15 @@ from functions.shared.errors import PermanentError
 
 
 class SchemaMismatchError(PermanentError):
-    """The source's records are not what the transform takes: not one of the first part is."""
+    """The source's records are not what the transform takes: not one of the first ones is."""
 
 
 class RecordsLostError(PermanentError):
     """Of what went into a part, something came out neither as a record nor as a reject."""
 
+
+# So many that fit to the last one are no accident; of a smaller source, all.
+SAMPLE_RECORDS = 1_000
 
 # Raises RecordRefusedError where the destination cannot keep a record under its key.
 Fits = Callable[[str, Record], None]
@@ -47,6 +49,7 @@ class Transformation:
         objects: Objects,
         rejects_key: str,
         fits: Fits,
+        tolerates_all: bool = False,
     ) -> None:
         self._transform = transform
         self._extracted = extracted
@@ -54,6 +57,7 @@ class Transformation:
         self._objects = objects
         self._rejects_key = rejects_key
         self._fits = fits
+        self._tolerates_all = tolerates_all
         self._source = extracted.manifest()
 
     def whole(self) -> StageState | None:
@@ -65,9 +69,9 @@ class Transformation:
         if (there := self._transformed.find(state.part)) is not None:
             return there
         staged = self._source.parts[state.part]
-        part, reasons = self._transformed_part(staged)
-        if state.part == 0 and not part.lines and staged.records + staged.rejected:
-            self._refuse_source(staged, part, reasons)
+        part = self._transformed_part(staged)
+        if not state.records and not part.lines and self._is_sample(state.part):
+            self._refuse_source(state.part, part)
         return self._transformed.add(state.part, part)
 
     def finish(self, state: StageState) -> None:
@@ -86,13 +90,22 @@ class Transformation:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _transformed_part(self, staged: PartSummary) -> tuple[Part, Counter[str]]:
-        """The part, and why how many of its records were rejected."""
+    def _is_sample(self, last: int) -> bool:
+        """Whether the parts up to the *last* one tell of the whole source."""
+        if self._tolerates_all:
+            return False
+        seen = self._records_until(last)
+        is_whole = last + 1 == len(self._source.parts)
+        return seen >= SAMPLE_RECORDS or (is_whole and seen > 0)
+
+    def _records_until(self, last: int) -> int:
+        return sum(part.records + part.rejected for part in self._source.parts[: last + 1])
+
+    def _transformed_part(self, staged: PartSummary) -> Part:
         apply = transforming(self._transform)
         checksum = RecordChecksum()
         lines: list[bytes] = []
         rejects: list[bytes] = []
-        reasons: Counter[str] = Counter()
         body = self._extracted.checked_body(staged)
         for number, record in enumerate(records_in(body), start=1):
             try:
@@ -101,7 +114,6 @@ class Transformation:
                 key = key_of(given, self._transform.key)
                 self._fits(key, given)
             except RecordRefusedError as refused:
-                reasons[str(refused)] += 1
                 where = {"part": staged.part, "line": number}
                 rejects.append(reject_line(refused, "transform", record, **where))
                 continue
@@ -112,29 +124,34 @@ class Transformation:
                 f"part {staged.part} has {staged.records} records, and {len(lines)} came out"
                 f" with {len(rejects)} rejects"
             )
-        return Part(lines, rejects, checksum=checksum.hexdigest), reasons
+        return Part(lines, rejects, checksum=checksum.hexdigest)
 
-    def _refuse_source(self, staged: PartSummary, part: Part, reasons: Counter[str]) -> None:
+    def _refuse_source(self, last: int, part: Part) -> None:
         """Give up early, with the rejects at hand for whoever looks into it."""
-        first = Manifest(None, (staged,))
-        unread = b"".join(piece for _, each in self._extracted.rejects(first) for piece in each)
-        self._objects.put_joined(self._rejects_key, [unread, *part.rejects])
-        for line in unread.splitlines():
-            reject = json.loads(line)
-            reasons[f"{reject['error']}: {reject['reason']}"] += 1
+        seen = Manifest(None, self._source.parts[: last + 1])
+        made = [there for each in range(last) if (there := self._transformed.find(each))]
+        rejects = dict(self._transformed.rejects(Manifest(None, tuple(made))))
+        body = b"".join(self._rejects_of(seen, {**rejects, last: part.rejects}))
+        self._objects.put(self._rejects_key, body)
+        reasons = Counter(
+            f"{reject['error']}: {reject['reason']}"
+            for reject in map(json.loads, body.splitlines())
+        )
         [(reason, number)] = reasons.most_common(1)
-        refused = staged.records + staged.rejected
         raise SchemaMismatchError(
-            f"none of the first {refused} records fits {self._transform.name}; {number} times:"
-            f" {reason}. They are in {self._rejects_key}"
+            f"none of the first {self._records_until(last)} records fits {self._transform.name};"
+            f" {number} times: {reason}. They are in {self._rejects_key}"
         )
 
     def _all_rejects(self) -> Iterator[bytes]:
         """Those of each part together, in the order of parts."""
-        made: dict[int, Any] = {}
+        made: dict[int, Iterable[bytes]] = {}
         if self._transformed.manifest_head() is not None:
             made = dict(self._transformed.rejects(self._transformed.manifest()))
-        found = dict(self._extracted.rejects(self._source))
+        return self._rejects_of(self._source, made)
+
+    def _rejects_of(self, source: Manifest, made: Mapping[int, Iterable[bytes]]) -> Iterator[bytes]:
+        found = dict(self._extracted.rejects(source))
         for part in sorted({*found, *made}):
             yield from found.get(part, ())
             yield from made.get(part, ())

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -185,7 +186,7 @@ class TestRejects:
     ) -> None:
         jobs.objects.store(INCOMING, as_jsonl([{"id": number} for number in range(5_000)]))
 
-        jobs.run(tolerated_rejects_percent=100)
+        jobs.run(tolerated_rejects_percent=99)
 
         assert jobs.error["type"] == "schema_mismatch"
         assert "none of the first 1000 records fits normalize-products" in jobs.error["message"]
@@ -197,11 +198,47 @@ class TestRejects:
     ) -> None:
         jobs.objects.store(INCOMING, b"sku;name\n" * 10)
 
-        jobs.run(tolerated_rejects_percent=100)
+        jobs.run(tolerated_rejects_percent=99)
 
         assert jobs.error["type"] == "schema_mismatch"
         assert "10 times: not_json" in jobs.error["message"]
         assert len(jobs.rejects) == 10
+
+    def test_one_record_does_not_tell_of_a_source(self, jobs: PipelineJobs) -> None:
+        jobs.pages.pages = [[{"id": 1}], [{"id": 2}, 3], products(998)]
+
+        jobs.run(source=API, tolerated_rejects_percent=1)
+
+        assert jobs.row["status"] == "completed", jobs.error
+        assert (jobs.result["records"], jobs.result["rejected"]) == (998, 3)
+
+    def test_a_thousand_records_tell_of_a_source_in_however_many_parts(
+        self, jobs: PipelineJobs
+    ) -> None:
+        pages = [[{"id": number} for number in range(300)] for _ in range(6)]
+        jobs.pages.pages = [[*pages[0][:-1], "no record"], *pages[1:]]
+
+        jobs.run(source=API)
+
+        assert jobs.error["type"] == "schema_mismatch"
+        assert "none of the first 1200 records fits" in jobs.error["message"]
+        assert Counter(each.get("part") for each in jobs.rejects) == {
+            None: 1,
+            0: 299,
+            1: 300,
+            2: 300,
+            3: 300,
+        }
+
+    def test_a_source_may_be_rejected_as_a_whole_where_all_of_it_is_tolerated(
+        self, jobs: PipelineJobs
+    ) -> None:
+        jobs.objects.store(INCOMING, as_jsonl([{"id": number} for number in range(1_500)]))
+
+        ended = jobs.run(tolerated_rejects_percent=100)
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert (jobs.result["records"], jobs.result["rejected"]) == (0, 1_500)
 
     def test_a_header_that_lacks_a_field_ends_the_job_before_anything_is_read(
         self, jobs: PipelineJobs
