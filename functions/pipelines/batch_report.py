@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from functions.pipelines.batch_work import BatchWork
-from functions.pipelines.chunk import SUMMARY, CountsDifferError
+from functions.pipelines.chunk import CountsDifferError
+from functions.pipelines.chunk_parts import SUMMARY
 from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.execution_usage import ExecutionUsage
 from functions.pipelines.objects import ObjectHead, ObjectRef, Objects

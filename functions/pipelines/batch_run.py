@@ -66,6 +66,10 @@ class BatchRun:
     def failed_part(self, chunk: int) -> str:
         return f"{self.failed}part-{chunk:05}.jsonl"
 
+    def place(self, chunk: int) -> str:
+        """How far a chunk is that was put off."""
+        return f"results/{self.job_id}/{self.run}/places/part-{chunk:05}.json"
+
     @property
     def failed_records(self) -> str:
         return f"results/{self.job_id}/attempt-{self.attempt}/failed.jsonl"

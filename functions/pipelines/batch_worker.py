@@ -16,7 +16,7 @@ from functions.pipelines.batch_processors import processor_of
 from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.chunk import CountsDifferError, Worker, process_chunk
-from functions.pipelines.chunk_retries import PROCESSING
+from functions.pipelines.chunk_retries import processing
 from functions.pipelines.chunk_serdes import SummarySerDes, SumSerDes
 from functions.pipelines.chunk_source import source_of
 from functions.pipelines.chunk_summary import ChunkSummary
@@ -104,7 +104,8 @@ def _processing(
         context: DurableContext, chunk: int, _index: int, _chunks: Sequence[int]
     ) -> ChunkSummary:
         try:
-            summary = context.step(_chunk(worker, chunk), name="process-chunk", config=PROCESSING)
+            config = processing(partial(worker.vain_tries.get, chunk))
+            summary = context.step(_chunk(worker, chunk), name="process-chunk", config=config)
         except StepError as error:
             raise same_error(error) from None
         worker.notes.remember(chunk, summary.records)

@@ -23,7 +23,8 @@ OTHER = "other"
 class ChunkSummary:
     """Counts of one chunk, or of as many *chunks* as were added up.
 
-    *processed* tells which records came through, *failures* how many did not, by code.
+    *processed* tells which records came through, *failures* how many did not, by code, and
+    *failed_keys* which, by the keys in the failed part.
     *work_millis* is what it took of the workers' time, with all that came before it and since the
     chunk that ended before; *peak_memory_mib* the most that one of them held.
     """
@@ -33,6 +34,7 @@ class ChunkSummary:
     work_millis: int = 0
     peak_memory_mib: int = 0
     chunks: int = 1
+    failed_keys: KeyDigest = field(default_factory=KeyDigest)
 
     @property
     def succeeded(self) -> int:
@@ -49,16 +51,18 @@ class ChunkSummary:
     @classmethod
     def sum(cls, summaries: Iterable[Self]) -> Self:
         """All of them in one; of none: an empty one."""
-        processed = KeyDigest()
+        processed = failed_keys = KeyDigest()
         work_millis = peak_memory_mib = chunks = 0
         failures: Counter[str] = Counter()
         for summary in summaries:
             processed += summary.processed
+            failed_keys += summary.failed_keys
             failures.update(summary.failures)
             work_millis += summary.work_millis
             peak_memory_mib = max(peak_memory_mib, summary.peak_memory_mib)
             chunks += summary.chunks
-        return cls(processed, few_codes(failures), work_millis, peak_memory_mib, chunks)
+        codes = few_codes(failures)
+        return cls(processed, codes, work_millis, peak_memory_mib, chunks, failed_keys)
 
     def to_text(self) -> str:
         """One line of ASCII."""
@@ -69,14 +73,17 @@ class ChunkSummary:
                 self.work_millis,
                 self.peak_memory_mib,
                 self.chunks,
+                *([str(self.failed_keys)] if self.failed_keys.count else []),
             ],
             separators=(",", ":"),
         )
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        processed, *counts = json.loads(text)
-        return cls(KeyDigest.from_text(processed), *counts)
+        processed, failures, work_millis, peak_memory_mib, chunks, *keys = json.loads(text)
+        failed_keys = KeyDigest.from_text(keys[0]) if keys else KeyDigest()
+        digest = KeyDigest.from_text(processed)
+        return cls(digest, failures, work_millis, peak_memory_mib, chunks, failed_keys)
 
 
 def few_codes(failures: Mapping[str, int]) -> dict[str, int]:

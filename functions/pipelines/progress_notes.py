@@ -7,7 +7,7 @@ then it has nothing more to do. Written inside of steps only.
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from functions.shared.batch_usage import seconds_between_notes
 from functions.shared.errors import PermanentError
@@ -15,6 +15,8 @@ from functions.shared.job import Progress, timestamp
 
 # Of one execution that has the row to itself.
 PAUSE = timedelta(seconds=seconds_between_notes(0))
+# What an item of DynamoDB takes of the smallest writes while one worker is silent, halved.
+_WRITES_OF_TWO_SECONDS = 1_000
 # Before, an estimate is only noise.
 LEAST_SHARE = 0.02
 
@@ -53,11 +55,14 @@ class ProgressNotes:
         self._total = total
         self._began_at = began_at
         self._pause = timedelta(seconds=seconds_between_notes(shards))
+        # As often as all shards may write together that keep half of the row's units busy.
+        self._least_pause = self._pause * shards / _WRITES_OF_TWO_SECONDS
         self._now = now
         self._lock = threading.Lock()
         self._records: dict[int, int] = {}
         self._under_way: dict[int, int] = {}
         self._told_at: datetime | None = None
+        self._is_lost = False
 
     def remember(self, chunk: int, records: int) -> None:
         """A chunk is done; known from a checkpoint, so there is nothing to write."""
@@ -73,7 +78,17 @@ class ProgressNotes:
         """
         with self._lock:
             self._under_way[chunk] = records
-            self._show(is_last=False)
+            self._show(self._pause)
+
+    def confirm(self, chunk: int, records: int) -> None:
+        """A chunk is about to be written: ask whether the job is ours, whatever was told before.
+
+        Raises:
+            JobNotOursError: The job is not ours any more.
+        """
+        with self._lock:
+            self._under_way[chunk] = records
+            self._show(self._least_pause)
 
     def tell_done(self, chunk: int, records: int) -> None:
         """A chunk is done.
@@ -84,11 +99,15 @@ class ProgressNotes:
         with self._lock:
             self._under_way.pop(chunk, None)
             self._records[chunk] = records
-            self._show(is_last=len(self._records) == self._total)
+            is_last = len(self._records) == self._total
+            self._show(timedelta(0) if is_last else self._pause)
 
-    def _show(self, *, is_last: bool) -> None:
+    def _show(self, pause: timedelta) -> None:
+        # Known from another thread, perhaps, long before the next note is due.
+        if self._is_lost:
+            self._stop()
         now = self._now()
-        if self._told_at is not None and now - self._told_at < self._pause and not is_last:
+        if self._told_at is not None and now - self._told_at < pause:
             return
         self._told_at = now
         self._began_at = self._began_at or now
@@ -101,7 +120,12 @@ class ProgressNotes:
             ends_at=self._ends_at(now, records),
         )
         if not self._write(progress, now):
-            raise JobNotOursError("the job was stopped or has ended: this worker stops too")
+            self._is_lost = True
+            self._stop()
+
+    @staticmethod
+    def _stop() -> NoReturn:
+        raise JobNotOursError("the job was stopped or has ended: this worker stops too")
 
     def _ends_at(self, now: datetime, records: int) -> str | None:
         """As fast as it went so far; the chunks under way count by their records."""

@@ -3,104 +3,26 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from math import ceil, inf
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.pipelines.batch_run import BatchRun
-from functions.pipelines.chunk import Worker, process_chunk
-from functions.pipelines.chunk_source import source_of
-from functions.pipelines.chunk_summary import ChunkSummary
-from functions.pipelines.chunk_time import Stopwatch
+from functions.pipelines.chunk import GROUP, process_chunk
 from functions.pipelines.dataset import Dataset
 from functions.pipelines.dataset_table import DatasetTable, Row
 from functions.pipelines.digest import KeyDigest
-from functions.pipelines.pace import Pace
-from functions.pipelines.processor import Call, Processor
-from functions.pipelines.progress_notes import JobNotOursError, ProgressNotes
+from functions.pipelines.progress_notes import JobNotOursError
 from functions.pipelines.records import RecordRefusedError
-from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
-from functions.shared.job import Progress
 from tests.functions.pipelines.batch_jobs import (
-    KEY,
     Destination,
-    PatientTime,
     lines,
-    parsed,
     product,
     products,
 )
-from tests.functions.pipelines.fake_objects import FakeObjects
-
-RUN = BatchRun("batch-1", 1, "arn:1", "0123456789abcdef", "batch-1-abc")
-NOW = datetime(2026, 1, 31, tzinfo=UTC)
-
-
-class Noted:
-    """The job's row, which is somebody else's once *is_lost*."""
-
-    def __init__(self) -> None:
-        self.progress: list[Progress] = []
-        self.is_lost = False
-        self.now = NOW
-
-    def write(self, progress: Progress, now: datetime) -> bool:
-        del now
-        self.progress.append(progress)
-        return not self.is_lost
-
-
-class Rig:
-    """A worker over a dataset in memory."""
-
-    def __init__(
-        self, body: bytes, chunk_bytes: int, *, call: Call | None = None, run: BatchRun = RUN
-    ) -> None:
-        self.objects = FakeObjects()
-        head = self.objects.store(KEY, body)
-        self.chunks = ceil(len(body) / chunk_bytes)
-        self.noted = Noted()
-        dataset = Dataset(len(body), 100.0, key=KEY, etag=head.etag)
-
-        def chunk_range(chunk: int) -> tuple[int, int]:
-            return chunk * chunk_bytes, min((chunk + 1) * chunk_bytes, len(body)) - 1
-
-        self.dataset = dataset
-        self.chunk_range = chunk_range
-        self.processor = Processor(NORMALIZE_PRODUCTS, call)
-        self.run_as(run)
-
-    def run_as(self, run: BatchRun, table: DatasetTable | None = None) -> None:
-        time = PatientTime()
-        table = table or DatasetTable.__new__(DatasetTable)
-        self.worker = Worker(
-            run=run,
-            objects=self.objects,
-            source=source_of(self.dataset, self.objects, table, self.chunk_range, run.root),
-            processor=lambda: self.processor,
-            notes=ProgressNotes(self.noted.write, self.chunks, now=lambda: self.noted.now),
-            pace=Pace(time.clock),
-            time_left=lambda: inf,
-            stopwatch=Stopwatch(time.clock),
-            clock=time.clock,
-            sleep=time.sleep,
-        )
-
-    def process(self) -> ChunkSummary:
-        return ChunkSummary.sum(process_chunk(self.worker, chunk) for chunk in range(self.chunks))
-
-    def parts(self, kind: str) -> list[dict[str, Any]]:
-        return [
-            line
-            for key, stored in sorted(self.objects.written.items())
-            if f"/{kind}/" in key
-            for line in parsed(stored.body)
-        ]
-
+from tests.functions.pipelines.chunk_rig import NOW, RUN, Rig
 
 line_kinds = st.one_of(
     st.builds(lambda n: json.dumps(product(n)).encode(), st.integers(0, 999)),
@@ -135,6 +57,7 @@ def test_however_a_dataset_is_cut_the_counts_are_those_of_a_plain_loop(
     assert summary.processed == KeyDigest.of(accepted)
     assert [it["sku"] for it in rig.parts("processed")] == accepted
     assert len(rig.parts("failed")) == refused
+    assert summary.failed_keys == KeyDigest.of(line["key"] for line in rig.parts("failed"))
 
 
 def test_a_part_that_is_there_is_not_made_again() -> None:
@@ -146,7 +69,7 @@ def test_a_part_that_is_there_is_not_made_again() -> None:
 
     assert again == first
     assert rig.objects.count("read") == reads
-    assert rig.objects.count("put") == rig.chunks
+    assert rig.objects.count("put_if") == rig.chunks
 
 
 def test_the_failures_of_an_earlier_attempt_are_made_again_and_no_others() -> None:
@@ -222,13 +145,13 @@ def test_a_worker_whose_job_is_not_its_own_stops() -> None:
     assert rig.parts("processed") == []
 
 
-def test_progress_is_told_at_most_every_two_seconds_and_at_the_end() -> None:
-    rig = Rig(products(100), 300)
+def test_progress_is_told_at_most_every_two_seconds_before_each_part_and_at_the_end() -> None:
+    rig = Rig(products(4 * GROUP), 1_000_000)
 
     rig.process()
 
-    assert [progress.done for progress in rig.noted.progress] == [0, rig.chunks]
-    assert rig.noted.progress[-1].records == 100
+    assert [progress.done for progress in rig.noted.progress] == [0, 0, 1]
+    assert rig.noted.progress[-1].records == 4 * GROUP
 
 
 def test_the_end_is_estimated_from_what_was_done() -> None:
