@@ -14,15 +14,19 @@ from functions.pipelines.record_format import (
     UnknownFormatError,
     encoding_of,
 )
+from functions.pipelines.request_fields import (
+    is_s3,
+    name,
+    own_ref,
+    percent,
+    refuse_own_bucket,
+    s3_ref,
+)
 from functions.shared.errors import MalformedPayloadError, PermanentError
-from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
+from functions.shared.payload_fields import refuse_unknown, whole_number
 
 # Where in the data bucket datasets lie: what producers put, and what earlier jobs left.
 DATASET_PREFIXES = ("incoming/", "datasets/", "results/")
-_S3 = "s3://"
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-MAX_KEY_BYTES = 1024
-MAX_NAME_LENGTH = 40
 # A DynamoDB sort key.
 MAX_RECORD_KEY_BYTES = 1024
 DEFAULT_TARGET_MINUTES = 15
@@ -123,9 +127,11 @@ class BatchRequest:
             raise MalformedPayloadError("wrapped is for one failed-records file, which is jsonl")
         return cls(
             dataset=dataset,
-            processor=_name(payload.get("processor"), "processor"),
+            processor=name(payload.get("processor"), "processor"),
             endpoint=_optional_name(payload.get("endpoint"), "endpoint"),
-            tolerated_failures_percent=_percent(payload.get("tolerated_failures_percent", 0)),
+            tolerated_failures_percent=percent(
+                payload.get("tolerated_failures_percent", 0), "tolerated_failures_percent"
+            ),
             target_minutes=whole_number(
                 payload.get("target_minutes", DEFAULT_TARGET_MINUTES),
                 "target_minutes",
@@ -140,9 +146,19 @@ class BatchRequest:
         )
 
 
+def check_bucket(dataset: AnyDataset, own_bucket: str) -> None:
+    """Let pass what does not name the data bucket as if it were another one.
+
+    Raises:
+        MalformedPayloadError: It does.
+    """
+    if not isinstance(dataset, TableDataset):
+        refuse_own_bucket(dataset.bucket, own_bucket, "dataset")
+
+
 def _dataset(value: Any) -> AnyDataset:
     if isinstance(value, str):
-        fields: dict[str, Any] = {"s3" if value.startswith(_S3) else "key": value}
+        fields: dict[str, Any] = {"s3" if is_s3(value) else "key": value}
     elif isinstance(value, dict):
         fields = value
     else:
@@ -159,40 +175,31 @@ def _dataset(value: Any) -> AnyDataset:
         return _table(fields)
     if kind == "manifest":
         refuse_unknown(fields, _MANIFEST_FIELDS, "a dataset with a manifest")
-        return PartsDataset(_own_key(fields[kind], "dataset.manifest"), is_manifest=True)
+        ref = own_ref(fields[kind], "dataset.manifest", DATASET_PREFIXES)
+        return PartsDataset(ref.key, is_manifest=True)
     if kind == "prefix":
         refuse_unknown(fields, _PREFIX_FIELDS, "a dataset below a prefix")
         return _prefix(fields)
     refuse_unknown(fields, _OBJECT_FIELDS, "a dataset in S3")
     if kind == "key":
-        key, bucket = _own_key(fields["key"], "dataset.key"), None
+        ref = own_ref(fields["key"], "dataset.key", DATASET_PREFIXES)
     else:
-        bucket, key = _address(fields["s3"], "dataset.s3")
-    return ObjectDataset(key, bucket, _format(fields.get("format"), key))
+        ref = s3_ref(fields["s3"], "dataset.s3")
+    return ObjectDataset(ref.key, ref.bucket, _format(fields.get("format"), ref.key))
 
 
 def _prefix(fields: Mapping[str, Any]) -> PartsDataset:
-    value, stated, where = fields["prefix"], fields.get("format"), "dataset.prefix"
+    stated, where = fields.get("format"), "dataset.prefix"
     # The objects' names tell more than that of the prefix.
     stated = None if stated is None else _format(stated, "")
-    folder = value.removesuffix("/") if isinstance(value, str) else value
-    if isinstance(value, str) and value.startswith(_S3):
-        bucket, key = _address(folder, where)
-    else:
-        bucket, key = None, _key(folder, where)
-        _check_own(value, where)
-    return PartsDataset(key + "/" * (folder != value), bucket, format=stated)
+    ref = _ref(fields["prefix"], where, is_prefix=True)
+    return PartsDataset(ref.key, ref.bucket, format=stated)
 
 
-def _own_key(value: Any, where: str) -> str:
-    key = _key(value, where)
-    _check_own(key, where)
-    return key
-
-
-def _check_own(key: str, where: str) -> None:
-    if not key.startswith(DATASET_PREFIXES):
-        raise MalformedPayloadError(f"{where} must begin with one of {', '.join(DATASET_PREFIXES)}")
+def _ref(value: Any, where: str, *, is_prefix: bool = False) -> ObjectRef:
+    if is_s3(value):
+        return s3_ref(value, where, is_prefix=is_prefix)
+    return own_ref(value, where, DATASET_PREFIXES, is_prefix=is_prefix)
 
 
 def _table(fields: Mapping[str, Any]) -> TableDataset:
@@ -201,7 +208,7 @@ def _table(fields: Mapping[str, Any]) -> TableDataset:
     # DynamoDB orders texts by their bytes.
     if first is not None and last is not None and first.encode() > last.encode():
         raise MalformedPayloadError("dataset.from must not come after dataset.to")
-    return TableDataset(_name(fields["table"], "dataset.table"), first, last)
+    return TableDataset(name(fields["table"], "dataset.table"), first, last)
 
 
 def _record_key(value: Any, where: str) -> str | None:
@@ -209,23 +216,6 @@ def _record_key(value: Any, where: str) -> str | None:
         return None
     if not isinstance(value, str) or not 1 <= _bytes(value, where) <= MAX_RECORD_KEY_BYTES:
         raise MalformedPayloadError(f"{where} must be a text of 1 to {MAX_RECORD_KEY_BYTES} bytes")
-    return value
-
-
-def _address(value: Any, where: str) -> tuple[str, str]:
-    if not isinstance(value, str) or not value.startswith(_S3):
-        raise MalformedPayloadError(f"{where} must be an address such as s3://bucket/key")
-    bucket, _, key = value.removeprefix(_S3).partition("/")
-    if not bucket or not bucket.isascii() or not is_clean(bucket):
-        raise MalformedPayloadError(f"{where} must name a bucket: s3://bucket/key")
-    return bucket, _key(key, where)
-
-
-def _key(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value or value.endswith("/") or not is_clean(value):
-        raise MalformedPayloadError(f"{where} must be the key of one object")
-    if _bytes(value, where) > MAX_KEY_BYTES:
-        raise MalformedPayloadError(f"{where} must have at most {MAX_KEY_BYTES} bytes of UTF-8")
     return value
 
 
@@ -268,28 +258,12 @@ def _as_jsonl(dataset: AnyDataset) -> ObjectDataset | None:
     return ObjectDataset(dataset.key, dataset.bucket, RecordFormat.JSONL)
 
 
-def _name(value: Any, where: str) -> str:
-    is_name = isinstance(value, str) and 1 <= len(value) <= MAX_NAME_LENGTH
-    if not is_name or not value.isascii() or not value.replace("-", "").isalnum():
-        raise MalformedPayloadError(
-            f"{where} must be a name of 1 to {MAX_NAME_LENGTH} letters, digits and hyphens"
-        )
-    return str(value)
-
-
 def _optional_name(value: Any, where: str) -> str | None:
-    return None if value is None else _name(value, where)
+    return None if value is None else name(value, where)
 
 
 def _optional_number(value: Any, where: str, most: int) -> int | None:
     return None if value is None else whole_number(value, where, 1, most)
-
-
-def _percent(value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 100:  # noqa: PLR2004  # of a hundred
-        raise MalformedPayloadError("tolerated_failures_percent must be a number from 0 to 100")
-    return float(value)
 
 
 def _flag(value: Any, where: str) -> bool:

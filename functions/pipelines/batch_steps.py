@@ -12,7 +12,7 @@ from aws_durable_execution_sdk_python.serdes import JsonSerDes
 from functions.pipelines import batch_report, batch_worker
 from functions.pipelines.batch_processors import checked_recipe
 from functions.pipelines.batch_report import Circumstances, Processed
-from functions.pipelines.batch_request import BatchRequest
+from functions.pipelines.batch_request import BatchRequest, check_bucket
 from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.dataset import Dataset, measure
@@ -95,6 +95,7 @@ REPORTING = StepConfig(retry_strategy=PATIENTLY, serdes=JsonSerDes())
 
 def measure_dataset(request: BatchRequest, run: JobRun) -> Callable[[StepContext], Measured]:
     def measured(_step: StepContext) -> Measured:
+        check_bucket(request.dataset, batch_worker.settings.data_bucket_name)
         recipe = checked_recipe(request)
         job = batch_worker.jobs.get(run.job_id)
         if job is None:

@@ -34,7 +34,13 @@ from functions.pipelines.objects import (
     Objects,
 )
 from functions.pipelines.processor import Transform
-from functions.pipelines.record_format import RecordFormat, json_record, record_line
+from functions.pipelines.record_format import (
+    GZIP_MAGIC,
+    PARQUET_MAGIC,
+    RecordFormat,
+    json_record,
+    record_line,
+)
 from functions.pipelines.records import Line, Record, RecordRefusedError
 from functions.pipelines.transforms.transforming import transforming
 from functions.shared.dataset_sample import mean_record_bytes, sample_ranges
@@ -46,8 +52,6 @@ SAMPLE_RECORDS = 1_000
 # How many kinds of refusal an error names.
 _SHOWN_KINDS = 3
 _EVERYTHING = 100
-_GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
 
 
 class DatasetNotFoundError(PermanentError):
@@ -229,7 +233,7 @@ def _looked_into(
 ) -> Dataset:
     """*dataset* with what a sample of it tells."""
     beginning = _beginning(objects, parts[0])
-    if beginning.startswith((_GZIP, _PARQUET)):
+    if beginning.startswith((GZIP_MAGIC, PARQUET_MAGIC)):
         raise DatasetNotSplittableError(
             "dataset is compressed or Parquet, whatever its key says: let a data-pipeline job load "
             'it into {"dataset": name}, and process its {"manifest": key}'

@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from functions.pipelines.pipeline_request import HUNDRED_PERCENT, PipelineRequest
+from functions.pipelines.pipeline_request import PipelineRequest
 from functions.pipelines.pipeline_run import PipelineRun
+from functions.pipelines.request_fields import HUNDRED_PERCENT
 from functions.pipelines.stage_work import StageState
 from functions.shared.errors import PermanentError
 

@@ -3,8 +3,6 @@
 Messages name the field and the rule, never the value: keys and paths are the data of others.
 """
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,19 +10,17 @@ from typing import Any, Self
 from functions.pipelines.objects import ObjectRef
 from functions.pipelines.off_peak import UnknownTimeZoneError, time_zone_named
 from functions.pipelines.record_format import RecordFormat, encoding_of
+from functions.pipelines.request_fields import is_s3, name, number, own_ref, percent, s3_ref
 from functions.shared.errors import MalformedPayloadError
-from functions.shared.payload_fields import is_clean, refuse_unknown, whole_number
+from functions.shared.payload_fields import refuse_unknown, whole_number
 
 INCOMING = "incoming/"
-# S3's limit for a key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-MAX_KEY_BYTES = 1024
 MAX_PATH_LENGTH = 500
 MIN_PART_RECORDS = 1_000
 MAX_PART_RECORDS = 50_000
 DEFAULT_PART_RECORDS = 10_000
 MAX_PAUSE_SECONDS = 24 * 60 * 60
 LAST_HOUR = 23
-HUNDRED_PERCENT = 100
 
 _FIELDS = frozenset(
     {
@@ -38,9 +34,6 @@ _FIELDS = frozenset(
         "part_records",
     }
 )
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_S3 = "s3://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +102,10 @@ class PipelineRequest:
             raise MalformedPayloadError("allow_empty must be true or false")
         return cls(
             source=_source(payload.get("source")),
-            transform=_name(payload.get("transform"), "transform"),
+            transform=name(payload.get("transform"), "transform"),
             destination=_destination(payload.get("destination")),
-            tolerated_rejects_percent=_number(
-                payload.get("tolerated_rejects_percent", 0),
-                "tolerated_rejects_percent",
-                HUNDRED_PERCENT,
+            tolerated_rejects_percent=percent(
+                payload.get("tolerated_rejects_percent", 0), "tolerated_rejects_percent"
             ),
             off_peak=_off_peak(payload.get("off_peak")),
             pause_seconds=_pause(payload.get("pause_seconds")),
@@ -129,7 +120,7 @@ class PipelineRequest:
 
 
 def _source(value: Any) -> ObjectSource | EndpointSource:
-    fields = {"s3" if _is_s3(value) else "key": value} if isinstance(value, str) else value
+    fields = {"s3" if is_s3(value) else "key": value} if isinstance(value, str) else value
     if not isinstance(fields, dict):
         raise MalformedPayloadError(
             'source must be a key, or an object with one of "key", "s3", "prefix" and "endpoint"'
@@ -143,47 +134,18 @@ def _source(value: Any) -> ObjectSource | EndpointSource:
     where = f"source.{kind}" if isinstance(value, dict) else "source"
     if kind == "endpoint":
         refuse_unknown(fields, frozenset({"endpoint", "path"}), "source")
-        return EndpointSource(_name(fields["endpoint"], where), _path(fields.get("path")))
+        return EndpointSource(name(fields["endpoint"], where), _path(fields.get("path")))
     refuse_unknown(fields, frozenset({kind, "format"}), "source")
-    ref = _s3_ref(fields[kind], where) if _is_s3(fields[kind]) else _incoming(fields[kind], where)
-    if kind == "s3" and ref.bucket is None:
-        raise MalformedPayloadError(f"{where} must be s3:// with a bucket and a key")
-    source = ObjectSource(ref, kind == "prefix", _format(fields.get("format")))
+    is_prefix = kind == "prefix"
+    if kind == "s3" or is_s3(fields[kind]):
+        ref = s3_ref(fields[kind], where, is_prefix=is_prefix)
+    else:
+        ref = own_ref(fields[kind], where, (INCOMING,), is_prefix=is_prefix)
+    source = ObjectSource(ref, is_prefix, _format(fields.get("format")))
     if not source.is_prefix:
         # Raises where nothing tells how the object is to be read.
         encoding_of(ref.key, source.format)
     return source
-
-
-def _is_s3(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(_S3)
-
-
-def _s3_ref(value: str, where: str) -> ObjectRef:
-    bucket, _, key = value.removeprefix(_S3).partition("/")
-    if not _BUCKET.fullmatch(bucket) or not key:
-        raise MalformedPayloadError(f"{where} must be s3:// with a bucket and a key")
-    return ObjectRef(_key(key, where), bucket)
-
-
-def _incoming(value: Any, where: str) -> ObjectRef:
-    if not isinstance(value, str) or not value.startswith(INCOMING):
-        raise MalformedPayloadError(
-            f"{where} must be a key that begins with {INCOMING}, or s3:// with bucket and key"
-        )
-    return ObjectRef(_key(value, where))
-
-
-def _key(key: str, where: str) -> str:
-    if not is_clean(key):
-        raise MalformedPayloadError(f"{where} must not hold control characters")
-    if len(key.encode()) > MAX_KEY_BYTES:
-        raise MalformedPayloadError(f"{where} must have at most {MAX_KEY_BYTES} bytes of UTF-8")
-    # A prefix may end with a slash.
-    parts = key.removesuffix("/").split("/")
-    if {"", ".", ".."} & set(parts):
-        raise MalformedPayloadError(f"{where} must not have empty, . or .. between its slashes")
-    return key
 
 
 def _format(value: Any) -> RecordFormat | None:
@@ -221,10 +183,10 @@ def _path(value: Any) -> str | None:
 
 def _destination(value: Any) -> TableDestination | DatasetDestination:
     match value:
-        case {"table": name} if len(value) == 1:
-            return TableDestination(_name(name, "destination.table"))
-        case {"dataset": name} if len(value) == 1:
-            return DatasetDestination(_name(name, "destination.dataset"))
+        case {"table": table} if len(value) == 1:
+            return TableDestination(name(table, "destination.table"))
+        case {"dataset": dataset} if len(value) == 1:
+            return DatasetDestination(name(dataset, "destination.dataset"))
         case _:
             raise MalformedPayloadError(
                 'destination must be {"table": a name} or {"dataset": a name}'
@@ -247,28 +209,15 @@ def _off_peak(value: Any) -> OffPeak | bool | None:
             )
 
 
-def _time_zone(name: str) -> str:
+def _time_zone(zone: str) -> str:
     try:
-        time_zone_named(name)
+        time_zone_named(zone)
     except UnknownTimeZoneError:
         raise MalformedPayloadError(
             'off_peak.time_zone must be a name of the IANA database such as "Europe/Berlin"'
         ) from None
-    return name
+    return zone
 
 
 def _pause(value: Any) -> float | None:
-    return None if value is None else _number(value, "pause_seconds", MAX_PAUSE_SECONDS)
-
-
-def _number(value: Any, where: str, most: int) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= most:
-        raise MalformedPayloadError(f"{where} must be a number from 0 to {most}")
-    return float(value)
-
-
-def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise MalformedPayloadError(f"{where} must be 1 to 40 characters of a-z 0-9 -")
-    return value
+    return None if value is None else number(value, "pause_seconds", MAX_PAUSE_SECONDS)

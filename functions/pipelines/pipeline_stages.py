@@ -21,9 +21,10 @@ from functions.pipelines.inspection import inspect as inspected
 from functions.pipelines.loading import Loading
 from functions.pipelines.off_peak import next_off_peak
 from functions.pipelines.part_ledger import PartLedger
-from functions.pipelines.pipeline_request import HUNDRED_PERCENT, OffPeak, PipelineRequest
+from functions.pipelines.pipeline_request import ObjectSource, OffPeak, PipelineRequest
 from functions.pipelines.pipeline_run import PipelineRun
 from functions.pipelines.progress_notes import utc_now
+from functions.pipelines.request_fields import HUNDRED_PERCENT, refuse_own_bucket
 from functions.pipelines.stage_work import (
     PartWork,
     Stage,
@@ -93,6 +94,10 @@ class Work:
 
 def inspect(request: PipelineRequest, run: JobRun) -> Callable[[StepContext], PipelineRun]:
     def inspect(_step: StepContext) -> PipelineRun:
+        if isinstance(request.source, ObjectSource):
+            refuse_own_bucket(
+                request.source.ref.bucket, services.settings.data_bucket_name, "source"
+            )
         transform = transform_named(request.transform)
         job = job_function.jobs.get(run.job_id)
         if job is None:

@@ -19,6 +19,11 @@ from functions.shared.errors import PermanentError
 MAX_DEPTH = 100
 
 
+# How files begin that are compressed, or Parquet, whatever their names say.
+GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+
+
 class UnknownFormatError(PermanentError):
     """Neither the payload nor the key tells how the dataset is written."""
 

@@ -22,14 +22,19 @@ from functions.pipelines.objects import (
     Objects,
 )
 from functions.pipelines.processor import DownstreamThrottledError
-from functions.pipelines.record_format import Encoding, RecordFormat, json_records, record_line
+from functions.pipelines.record_format import (
+    GZIP_MAGIC,
+    Encoding,
+    RecordFormat,
+    json_records,
+    record_line,
+)
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 from functions.shared.errors import PermanentError
 
 # What one part may hold, whatever its number of records: a worker has it in memory several times.
 MAX_PART_BYTES = 16 * 1024 * 1024
 _BLOCK_BYTES = 256 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
 # zlib's way to say: gzip, with its header and its checksum.
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 
@@ -299,7 +304,7 @@ def _original(line: Line) -> str:
 def _plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
     is_first = True
     for piece in pieces:
-        if is_first and piece.startswith(_GZIP_MAGIC):
+        if is_first and piece.startswith(GZIP_MAGIC):
             raise SourceUnreadableError("the source is gzip: its key must end with .gz")
         is_first = False
         yield piece

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
-from functions.pipelines import batch_shard, progress_notes
+from functions.pipelines import batch_shard, batch_worker, progress_notes
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.records import RecordRefusedError
@@ -243,6 +243,15 @@ def test_a_dataset_of_a_bucket_that_is_closed_to_the_stage_is_told(jobs: BatchJo
     jobs.run(key="s3://theirs/x.jsonl")
 
     assert jobs.error["type"] == "dataset_access"
+
+
+def test_the_data_bucket_is_not_read_by_the_back_door(jobs: BatchJobs) -> None:
+    own = batch_worker.settings.data_bucket_name
+
+    assert not jobs.run(dataset=f"s3://{own}/work/x.jsonl").succeeded
+
+    assert jobs.error["type"] == "malformed_payload"
+    assert "dataset names the data bucket" in jobs.error["message"]
 
 
 def test_an_unknown_processor_is_told_before_anything_is_read(jobs: BatchJobs) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipelines import stage_work
+from functions.pipelines import pipeline_services, stage_work
 from functions.pipelines.http_exchange import EndpointBusyError
 from functions.pipelines.http_source import Pause
 from functions.pipelines.transforms import registry
@@ -28,6 +28,7 @@ from tests.functions.pipelines.pipeline_jobs import (
 )
 
 STAGES = ["claim", "inspect-source", "extract", "transform", "load", "verify", "record-completed"]
+DATA = pipeline_services.settings.data_bucket_name
 API = {"endpoint": "shop", "path": "/products"}
 
 
@@ -257,6 +258,19 @@ class TestSources:
         jobs.run()
 
         assert jobs.error["type"] == "source_not_found"
+
+    @pytest.mark.parametrize(
+        "source", [f"s3://{DATA}/results/x.jsonl", {"prefix": f"s3://{DATA}/work/"}]
+    )
+    def test_the_data_bucket_is_not_read_by_the_back_door(
+        self, jobs: PipelineJobs, source: Any
+    ) -> None:
+        ended = jobs.run(source=source)
+
+        assert not ended.succeeded
+        assert jobs.error["type"] == "malformed_payload"
+        assert "source names the data bucket" in jobs.error["message"]
+        assert not jobs.objects.calls
 
     def test_an_object_of_a_bucket_that_may_not_be_read_is_told(self, jobs: PipelineJobs) -> None:
         jobs.objects.forbidden = frozenset({"theirs"})
