@@ -119,17 +119,13 @@ class DatasetTable:
         counted = sum(self.count(dataset, bucket, first, last) for bucket in sample)
         return counted * BUCKETS // len(sample)
 
-    def read_back(self, dataset: str, keys: Iterable[str]) -> dict[str, Record]:
-        """The records of *keys* as they are now; a key that has none is left out.
+    def rows(self, dataset: str, keys: Iterable[str]) -> dict[str, Row]:
+        """What is under *keys* now; a key that has no record is left out.
 
         Raises:
             DownstreamThrottledError: DynamoDB wants to be asked more slowly.
             TableBusyError: It gave no answer.
         """
-        return {key: row.record for key, row in self.rows(dataset, keys).items()}
-
-    def rows(self, dataset: str, keys: Iterable[str]) -> dict[str, Row]:
-        """As `read_back`, and who wrote each."""
         found: dict[str, Row] = {}
         remaining = iter(dict.fromkeys(keys))
         while chunk := list(islice(remaining, READ_AT_ONCE)):

@@ -65,7 +65,11 @@ class Watched:
             Name=f"{names.endpoints_path('dev')}/shop",
             Type="String",
             Value=json.dumps(
-                {"url": "https://shop.example", "secret": "durable-jobs/dev/endpoints/shop"}
+                {
+                    "url": "https://shop.example",
+                    "for": "source",
+                    "secret": "durable-jobs/dev/endpoints/shop",
+                }
             ),
         )
         made.secrets.create_secret(Name="durable-jobs/dev/endpoints/shop", SecretString="any")
@@ -110,7 +114,7 @@ def test_a_pipeline_loads_and_verifies_with_exactly_its_rights_on_the_table(
     table = DatasetTable(watched.dynamodb, TABLE)
 
     table.write("products", ROWS)
-    table.read_back("products", [row.key for row in ROWS])
+    table.rows("products", [row.key for row in ROWS])
 
     assert watched.used == of_service(
         ALLOWED["data-pipeline"], "dynamodb", resource="DatasetsTable"
