@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from functions.pipelines.lines import MAX_LINE_BYTES
-from functions.pipelines.record_format import record_line
+from functions.pipelines.record_format import kept_line
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 
-# A number grows fourfold at most where it is written again (1e15), and the rest not at all.
-MAX_FAILED_LINE_BYTES = 4 * MAX_LINE_BYTES + 1024
+# What a table has may be longer than a line.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_LONGEST_BYTES = max(MAX_LINE_BYTES, 400 * 1024)
+# Written again, a control character becomes six, and nothing grows more; besides the record there
+# are its key and the reason.
+MAX_FAILED_LINE_BYTES = 6 * _LONGEST_BYTES + 4 * 1024
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -35,23 +39,21 @@ def failed_line(
     record: Record | Line,
     part: int | None = None,
 ) -> bytes:
-    """A line of the file; of a line that holds no record its text is kept, legible at least.
+    """A line of the file, whatever the record holds; of what is no record the text is kept.
 
     Of a dataset of many objects *part* says which of them the *offset* is in.
     """
     original = (
         record.content.decode(errors="backslashreplace") if isinstance(record, Line) else record
     )
-    return record_line(
-        {
-            "error": error.code,
-            "reason": error.reason,
-            "key": key,
-            **({} if part is None else {"part": part}),
-            "offset": offset,
-            "record": original,
-        }
-    )
+    told = {
+        "error": error.code,
+        "reason": error.reason,
+        "key": key,
+        **({} if part is None else {"part": part}),
+        "offset": offset,
+    }
+    return kept_line(told, original)
 
 
 def failed_record(wrapped: Mapping[str, Any]) -> FailedRecord:

@@ -5,8 +5,11 @@ What is read comes from anybody: whatever a line holds, it refuses this one reco
 
 import json
 import math
+import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Never
@@ -15,6 +18,8 @@ from functions.pipelines.lines import all_lines
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 from functions.shared.errors import PermanentError
 
+# Stands for a number while a record is written; nobody outside can put it into one.
+_NUMBER = f"number-{secrets.token_hex(16)}-"
 # Far under the interpreter's own limit (1,000), which the stack of a worker has used in part.
 MAX_DEPTH = 100
 
@@ -118,18 +123,60 @@ def json_records(pieces: Iterable[bytes], start: int = 0) -> Iterator[Parsed]:
 
 
 def record_line(record: Record) -> bytes:
-    """*record* as a line of JSON Lines, its line break included.
+    """*record* as a line of JSON Lines, its line break included; a `Decimal` with all its digits.
 
     Raises:
         RecordRefusedError: It holds what JSON cannot say; whoever made it made a mistake.
     """
     try:
-        return _ENCODE(record).encode() + b"\n"
+        try:
+            return _ENCODE(record).encode() + b"\n"
+        except TypeError:
+            return _exactly(record, is_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordRefusedError(
             Refusal.TRANSFORM_FAILED,
             f"the record cannot be written as JSON: {type(error).__name__}",
         ) from None
+
+
+def kept_line(told: Record, original: Any) -> bytes:
+    """What is *told* of a record and the *original* itself as a line, whatever it holds.
+
+    What UTF-8 cannot write is escaped, and what JSON cannot say is a text that people can read.
+    """
+    try:
+        return record_line({**told, "record": original})
+    except RecordRefusedError:
+        pass
+    try:
+        return _exactly({**told, "record": original}, is_ascii=True)
+    except (TypeError, ValueError, RecursionError):
+        return record_line({**told, "record": _text(original)})
+
+
+def _text(original: Any) -> str:
+    try:
+        return ascii(original)
+    except (ValueError, RecursionError) as error:
+        return f"a record that cannot be written: {type(error).__name__}"
+
+
+def _exactly(record: Record, *, is_ascii: bool) -> bytes:
+    """With each `Decimal` as the number that it is, for which `json` has no way."""
+    numbers: list[str] = []
+
+    def number(value: Any) -> str:
+        if not isinstance(value, Decimal) or not value.is_finite():
+            raise TypeError
+        numbers.append(str(value))
+        return f"{_NUMBER}{len(numbers) - 1}"
+
+    text = json.dumps(
+        record, ensure_ascii=is_ascii, allow_nan=False, separators=(",", ":"), default=number
+    )
+    text = re.sub(rf'"{_NUMBER}(\d+)"', lambda found: numbers[int(found[1])], text)
+    return text.encode() + b"\n"
 
 
 def text_of(line: Line) -> str:

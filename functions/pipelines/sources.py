@@ -27,6 +27,7 @@ from functions.pipelines.record_format import (
     Encoding,
     RecordFormat,
     json_records,
+    kept_line,
     record_line,
 )
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
@@ -232,11 +233,7 @@ class PagedSource:
 def reject_line(refused: RecordRefusedError, stage: str, record: Any, **where: int | None) -> bytes:
     """A line of the rejects file: why, where, and the record itself."""
     told = {"stage": stage, "error": refused.code, "reason": refused.reason, **where}
-    try:
-        return record_line({**told, "record": record})
-    except RecordRefusedError:
-        # What JSON cannot say was refused for that.
-        return record_line({**told, "record": ascii(record)[:1_000]})
+    return kept_line(told, record)
 
 
 def gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:

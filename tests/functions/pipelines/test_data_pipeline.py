@@ -143,6 +143,14 @@ class TestRejects:
         assert "price" in reject["reason"]
         assert jobs.result["records"] == 1_499
 
+    def test_a_record_that_utf8_cannot_write_is_kept_whole(self, jobs: PipelineJobs) -> None:
+        strange = product(1, name="x" * 5_000 + "\ud800")
+        jobs.pages.pages = [[product(0), strange]]
+
+        jobs.run(source=API, tolerated_rejects_percent=50)
+
+        assert [reject["record"] for reject in jobs.rejects] == [strange]
+
     def test_one_reject_too_many_loads_nothing(self, jobs: PipelineJobs) -> None:
         records = [*products(98), product(98, price=-1), product(99, price=-1)]
         jobs.objects.store(INCOMING, as_jsonl(records))

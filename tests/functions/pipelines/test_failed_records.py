@@ -1,6 +1,7 @@
 """Failed records: kept so that they can be tried again as what they were."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from functions.pipelines.failed_records import (
     failed_record,
 )
 from functions.pipelines.lines import MAX_LINE_BYTES
-from functions.pipelines.record_format import json_record
+from functions.pipelines.record_format import json_record, record_line
 from functions.pipelines.records import Line, RecordRefusedError, Refusal
 
 ERROR = RecordRefusedError(Refusal.SCHEMA, "price must be a number")
@@ -49,6 +50,79 @@ def test_the_longest_line_fits_into_a_line_of_failed_records() -> None:
     assert len(failed_line(ERROR, key="k" * 255, offset=10**12, record=record)) <= (
         MAX_FAILED_LINE_BYTES
     )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"name": "\x01" * (MAX_LINE_BYTES - 20)},
+        Line(0, b"\x01" * MAX_LINE_BYTES),
+        Line(0, b"\xff" * MAX_LINE_BYTES),
+        {"name": "é" * (MAX_LINE_BYTES // 2 - 20) + "\ud800"},
+    ],
+    ids=["control characters", "a line of them", "no UTF-8", "half a surrogate pair"],
+)
+def test_whatever_is_kept_is_kept_whole_and_fits(record: Any) -> None:
+    line = failed_line(ERROR, key="k" * 255, offset=10**12, record=record)
+
+    assert MAX_LINE_BYTES < len(line) <= MAX_FAILED_LINE_BYTES
+    kept = json.loads(line)["record"]
+    expected = record
+    if isinstance(record, Line):
+        expected = record.content.decode(errors="backslashreplace")
+    assert kept == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (Decimal("1.23456789012345678901"), "1.23456789012345678901"),
+        (Decimal("-1E-100"), "-1E-100"),
+        (Decimal("1E+120"), "1E+120"),
+    ],
+)
+def test_a_number_of_the_table_is_written_with_all_its_digits(value: Decimal, written: str) -> None:
+    record = {"a": [{"b": value}], "c": value}
+
+    line = failed_line(ERROR, key="k", offset=0, record=record)
+
+    assert record_line(record) == f'{{"a":[{{"b":{written}}}],"c":{written}}}\n'.encode()
+    assert json.loads(line, parse_float=Decimal, parse_int=Decimal)["record"] == record
+
+
+def cycle() -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    record["a"] = record
+    return record
+
+
+def deep() -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for _ in range(10_000):
+        record = {"a": record}
+    return record
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"a": float("nan")},
+        {"a": Decimal("NaN")},
+        {"a": b"bytes"},
+        {"a": 10**5_000},
+        {1j: 1},
+        cycle(),
+        deep(),
+    ],
+    ids=["nan", "decimal nan", "bytes", "digits", "key", "cycle", "deep"],
+)
+def test_what_json_cannot_say_is_refused_alone_and_still_kept(record: Any) -> None:
+    with pytest.raises(RecordRefusedError):
+        record_line(record)
+
+    line = failed_line(ERROR, key="k", offset=0, record=record)
+
+    assert isinstance(json.loads(line)["record"], str)
 
 
 @pytest.mark.parametrize(
