@@ -27,12 +27,17 @@ def furnish(ministack: Endpoint, *, slack_webhook: str, product_api: str) -> Non
     ministack.client("secretsmanager").create_secret(
         Name=SLACK_SECRET_NAME, SecretString=slack_webhook
     )
-    register_endpoint(ministack, PRODUCT_API, product_api)
+    register_endpoint(ministack, PRODUCT_API, product_api, purpose="source")
 
 
-def register_endpoint(there: Endpoint, name: str, url: str, *, token: str | None = None) -> None:
-    """Let jobs read from *url* and call it under *name*, with a bearer token if it wants one."""
-    endpoint = {"url": url}
+def register_endpoint(
+    there: Endpoint, name: str, url: str, *, purpose: str, token: str | None = None
+) -> None:
+    """Let jobs read from *url* ("source") or send records to it ("call") under *name*.
+
+    It may want a bearer token.
+    """
+    endpoint = {"url": url, "for": purpose}
     if token is not None:
         endpoint["secret"] = f"{names.endpoints_path(STAGE).removeprefix('/')}/{name}"
         there.client("secretsmanager").create_secret(Name=endpoint["secret"], SecretString=token)

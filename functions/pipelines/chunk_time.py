@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from functions.shared.errors import PermanentError, TransientError
 
-# For the call that is under way, the parts to write and the checkpoint.
-SPARE_SECONDS = 30.0
+# For the call that is under way (`http_exchange` gives up on one after less), the parts to write
+# and the checkpoint.
+SPARE_SECONDS = 120.0
 # Of the 15 minutes of an invocation; who had that much gets hardly more next time.
 FAIR_SECONDS = 600.0
 

@@ -1,7 +1,9 @@
 """The HTTP endpoints that operators let jobs read from or call, and the tokens for them.
 
 A payload names an endpoint and never an address: nobody who may submit a job can have the function
-call the inside of a network. Tokens stay in memory for minutes and are in no log and no error.
+call the inside of a network. What an endpoint is for is written down with it: one to read from is
+never sent a record, whoever asks for it. Tokens stay in memory for minutes and are in no log and no
+error.
 """
 
 import ipaddress
@@ -11,6 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,10 +35,17 @@ for noisy in ("urllib3", "botocore.parsers", "botocore.endpoint"):
 KEPT_SECONDS = 300.0
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_FIELDS = frozenset({"url", "secret"})
+_FIELDS = frozenset({"url", "for", "secret"})
 # What may stand in a header or an address.
 _VISIBLE = re.compile(r"[!-~]{1,4096}")
-_EXAMPLE = '{"url": "https://api.example.com"}'
+_EXAMPLE = '{"url": "https://api.example.com", "for": "source"}'
+
+
+class Purpose(StrEnum):
+    """What operators let jobs do with an endpoint."""
+
+    SOURCE = "source"
+    CALL = "call"
 
 
 class UnknownEndpointError(PermanentError):
@@ -48,15 +58,28 @@ class EndpointUnfitError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address, and where its token is."""
+    """An address, what it is for, and where its token is."""
 
     name: str
     url: str
+    purpose: Purpose
     secret: str | None = None
 
     @property
     def origin(self) -> tuple[str, str, int]:
         return origin_of(self.url)
+
+    def check(self, wanted: Purpose) -> None:
+        """Let it be used so.
+
+        Raises:
+            EndpointUnfitError: It is for something else.
+        """
+        if self.purpose is not wanted:
+            raise EndpointUnfitError(
+                f"endpoint {self.name!r} is for '{self.purpose}' and not for '{wanted}': name "
+                "another one, or have an operator add one for that"
+            )
 
 
 class Endpoints:
@@ -164,13 +187,19 @@ def _parsed(name: str, text: str) -> Endpoint:
         fields = None
     if not isinstance(fields, dict) or not fields.keys() <= _FIELDS:
         raise EndpointUnfitError(
-            f"the parameter of endpoint {name!r} must be JSON with url, and secret where it needs"
-            f" a token, such as {_EXAMPLE}"
+            f"the parameter of endpoint {name!r} must be JSON with url, for, and secret where it"
+            f" needs a token, such as {_EXAMPLE}"
+        )
+    purpose = fields.get("for")
+    if purpose not in list(Purpose):
+        raise EndpointUnfitError(
+            f"for of endpoint {name!r} must be {Purpose.SOURCE} (jobs read from it) or"
+            f" {Purpose.CALL} (jobs send records to it), such as in {_EXAMPLE}"
         )
     secret = fields.get("secret")
     if secret is not None and not (isinstance(secret, str) and secret):
         raise EndpointUnfitError(f"secret of endpoint {name!r} must be the name of a secret")
-    return Endpoint(name, _checked_url(name, fields.get("url")), secret)
+    return Endpoint(name, _checked_url(name, fields.get("url")), Purpose(purpose), secret)
 
 
 def _checked_url(name: str, value: Any) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from functions.pipelines.endpoints import Endpoint
+from functions.pipelines.endpoints import Endpoint, Purpose
 from functions.pipelines.http_exchange import (
     OK,
     SERVER_ERROR,
@@ -58,11 +58,17 @@ class HttpCall:
 
     An empty answer took all, and so did an object that names none. Whatever else comes with a 2xx
     says nothing of the records: a proxy's page must not count as an endpoint's yes.
+
+    Raises:
+        EndpointUnfitError: Operators have not added the endpoint to be sent records.
     """
 
     exchange: HttpExchange
     endpoint: Endpoint
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.endpoint.check(Purpose.CALL)
 
     @property
     def batch_size(self) -> int:

@@ -17,9 +17,12 @@ from functions.pipelines.endpoints import Endpoint, Endpoints
 from functions.shared.errors import PermanentError, TransientError
 
 CONNECT_TIMEOUT_SECONDS = 3.0
-# Between two blocks of an answer; a whole one may take this long.
+# Between two blocks of an answer; a whole one may take this long, with a second try for a token
+# that was rotated. The last block may come late: an exchange is over READ_TIMEOUT_SECONDS after it.
 READ_TIMEOUT_SECONDS = 30.0
 EXCHANGE_SECONDS = 120.0
+# Of records that are sent: an answer of a few bytes, for which a chunk spares `SPARE_SECONDS`.
+POST_SECONDS = 45.0
 BODY_BYTES = 16 * 1024 * 1024
 _BLOCK_BYTES = 64 * 1024
 LONGEST_PAUSE_SECONDS = 24 * 60 * 60.0
@@ -105,12 +108,12 @@ class HttpExchange:
             EndpointBusyError: Nothing, or not all of it.
             AnswerTooLargeError: More than 16 MiB.
         """
-        return self._ask(endpoint, "GET", url, {}, None)
+        return self._ask(endpoint, "GET", url, {}, None, EXCHANGE_SECONDS)
 
     def post(self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send JSON to *endpoint*; raises as `get` does."""
         typed = {"Content-Type": "application/json", **headers}
-        return self._ask(endpoint, "POST", endpoint.url, typed, body)
+        return self._ask(endpoint, "POST", endpoint.url, typed, body, POST_SECONDS)
 
     def _ask(
         self,
@@ -119,20 +122,23 @@ class HttpExchange:
         url: str,
         headers: Mapping[str, str],
         body: bytes | None,
+        seconds: float,
     ) -> Answer:
+        until = self._clock() + seconds
         token = self._endpoints.token(endpoint)
-        answer = self._once(method, url, _with_token(headers, token), body)
+        answer = self._once(method, url, _with_token(headers, token), body, until)
         if token is not None and answer.status in _TOKEN_REFUSED:
             # Rotated, perhaps: once with what the secret says now.
             fresh = self._endpoints.token(endpoint, is_refused=True)
             if fresh != token:
-                answer = self._once(method, url, _with_token(headers, fresh), body)
+                answer = self._once(method, url, _with_token(headers, fresh), body, until)
         return answer
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, until: float
     ) -> Answer:
-        until = self._clock() + EXCHANGE_SECONDS
+        if self._clock() > until:
+            raise EndpointBusyError("the endpoint took too long to refuse the token")
         try:
             response = self._http.request(
                 method, url, body=body, headers=dict(headers), redirect=False, preload_content=False

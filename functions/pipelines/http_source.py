@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 from urllib3.util import parse_url
 
-from functions.pipelines.endpoints import Endpoint, origin_of
+from functions.pipelines.endpoints import Endpoint, Purpose, origin_of
 from functions.pipelines.http_exchange import (
     OK,
     SERVER_ERROR,
@@ -84,7 +84,12 @@ class HttpSource:
             path: Appended to the endpoint's own.
             seen: Cursors of pages that were read before this process began.
             now: The time.
+
+        Raises:
+            EndpointUnfitError: Operators have not added the endpoint to be read.
+            SourceRefusedError: *path* leads out of it.
         """
+        endpoint.check(Purpose.SOURCE)
         # Some servers read %2E as a dot; what leads up leads out of what operators let be read.
         if {".", ".."} & set(unquote((path or "").partition("?")[0]).replace("\\", "/").split("/")):
             raise SourceRefusedError("the path must stay below the address of the endpoint")

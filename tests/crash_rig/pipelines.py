@@ -153,8 +153,9 @@ class Pipelines:
         path = f"/{job_id}"
         self._api.pages[path] = dataset.pages
         endpoint = f"{names.endpoints_path('test')}{path}"
-        url = json.dumps({"url": f"{self._api.url}{path}"})
-        self._ssm.put_parameter(Name=endpoint, Type="String", Value=url)
+        purpose = "source" if scenario.job_type == "data-pipeline" else "call"
+        told = json.dumps({"url": f"{self._api.url}{path}", "for": purpose})
+        self._ssm.put_parameter(Name=endpoint, Type="String", Value=told)
         payload = json.dumps(scenario.payload(job_id))
         self._rows.submit(any_job(job_id, job_type=scenario.job_type, payload=payload))
         self._api.refused[path] = scenario.refused

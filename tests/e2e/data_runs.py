@@ -105,16 +105,17 @@ class DataRuns:
 
     def source(self, name: str, **settings: Any) -> str:
         """An API to read products from, registered as an endpoint of this name."""
-        return self._endpoint(name, "", settings)
+        return self._endpoint(name, "", "source", settings)
 
     def sink(self, name: str, **settings: Any) -> str:
         """An API that takes records, registered as an endpoint of this name."""
-        return self._endpoint(name, "/records", settings)
+        return self._endpoint(name, "/records", "call", settings)
 
-    def _endpoint(self, name: str, path: str, settings: dict[str, Any]) -> str:
+    def _endpoint(self, name: str, path: str, purpose: str, settings: dict[str, Any]) -> str:
         self.deployed.control("PUT", f"product-api/{name}", settings)
         url = f"{self.deployed.endpoint.url}/_local/product-api/{name}{path}"
-        register_endpoint(self.deployed.endpoint, name, url, token=settings.get("token"))
+        there, token = self.deployed.endpoint, settings.get("token")
+        register_endpoint(there, name, url, purpose=purpose, token=token)
         return name
 
     def api_has_seen(self, name: str) -> dict[str, int]:

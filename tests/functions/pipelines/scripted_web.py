@@ -110,9 +110,11 @@ class Operators:
             raise token
         return {"SecretString": token}
 
-    def add(self, url: str, *, name: str = NAME, token: str | None = None) -> None:
+    def add(
+        self, url: str, *, name: str = NAME, token: str | None = None, purpose: str = "source"
+    ) -> None:
         secret = f"{PATH.lstrip('/')}/{name}"
-        fields = {"url": url} if token is None else {"url": url, "secret": secret}
+        fields = {"url": url, "for": purpose} | ({} if token is None else {"secret": secret})
         self.parameters[f"{PATH}/{name}"] = json.dumps(fields)
         self.tokens[secret] = token
 

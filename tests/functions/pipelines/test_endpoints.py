@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.pipelines.endpoints import EndpointUnfitError, UnknownEndpointError
+from functions.pipelines.endpoints import EndpointUnfitError, Purpose, UnknownEndpointError
 from functions.shared.errors import PermanentError
 from tests.functions.pipelines.scripted_web import NAME, PATH, Operators
 
@@ -124,9 +124,29 @@ def test_a_parameter_that_is_no_endpoint_is_refused(operators: Operators, text: 
         operators.endpoints.find(NAME)
 
 
+@pytest.mark.parametrize("purpose", ["", "both", "Source", 7, None, ["source"]])
+def test_an_endpoint_that_does_not_say_what_it_is_for_is_refused(
+    operators: Operators, purpose: Any
+) -> None:
+    fields = {"url": "https://api.example.com", "for": purpose}
+    operators.parameters[f"{PATH}/{NAME}"] = json.dumps(fields)
+
+    with pytest.raises(EndpointUnfitError, match=r"for of endpoint 'shop' must be source .* call"):
+        operators.endpoints.find(NAME)
+
+
+def test_an_endpoint_is_for_what_it_says_and_nothing_else(operators: Operators) -> None:
+    operators.add("https://api.example.com", purpose="call")
+    endpoint = operators.endpoints.find(NAME)
+
+    endpoint.check(Purpose.CALL)
+    with pytest.raises(EndpointUnfitError):
+        endpoint.check(Purpose.SOURCE)
+
+
 @pytest.mark.parametrize("secret", ["", 7, ["a"]])
 def test_a_secret_without_a_name_is_refused(operators: Operators, secret: Any) -> None:
-    fields = {"url": "https://api.example.com", "secret": secret}
+    fields = {"url": "https://api.example.com", "for": "call", "secret": secret}
     operators.parameters[f"{PATH}/{NAME}"] = json.dumps(fields)
 
     with pytest.raises(EndpointUnfitError, match="name of a secret"):

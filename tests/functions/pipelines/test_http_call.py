@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from functions.pipelines import http_exchange
 from functions.pipelines.chunk_calls import ChunkCalls
-from functions.pipelines.chunk_time import ChunkTime
+from functions.pipelines.chunk_time import SPARE_SECONDS, ChunkTime
+from functions.pipelines.endpoints import EndpointUnfitError
 from functions.pipelines.http_call import (
     EndpointAnswerError,
     EndpointRefusedError,
@@ -29,7 +31,7 @@ from functions.pipelines.processor import (
 from functions.pipelines.records import RecordRefusedError
 from functions.shared.errors import TransientError
 from tests.functions.pipelines.batch_jobs import PatientTime
-from tests.functions.pipelines.scripted_web import NAME, Operators, Said, ScriptedWeb, said
+from tests.functions.pipelines.scripted_web import NAME, PATH, Operators, Said, ScriptedWeb, said
 
 ONE = (Task("job-1-0", {"id": "a", "secret": "secret-value"}),)
 TWO = (*ONE, Task("job-1-40", {"id": "b"}))
@@ -44,7 +46,7 @@ def web() -> Iterator[ScriptedWeb]:
 @pytest.fixture
 def call(web: ScriptedWeb) -> Iterator[HttpCall]:
     operators = Operators()
-    operators.add(f"{web.url}/records")
+    operators.add(f"{web.url}/records", purpose="call")
     exchange = operators.exchange(timeout_seconds=0.5)
     yield HttpCall(exchange, exchange.find(NAME), now=lambda: datetime(2026, 3, 1, tzinfo=UTC))
     exchange._http.clear()
@@ -62,6 +64,45 @@ def test_records_are_posted_with_their_keys(web: ScriptedWeb, call: HttpCall) ->
             {"key": "job-1-40", "record": {"id": "b"}},
         ]
     }
+
+
+def test_what_was_added_to_be_read_is_sent_no_record(web: ScriptedWeb) -> None:
+    """Whoever may submit a job would write there, with the token for reading."""
+    operators = Operators()
+    operators.add(web.url, token="for-reading")  # noqa: S106  # made up
+    exchange = operators.exchange()
+
+    with pytest.raises(EndpointUnfitError, match="'shop' is for 'source' and not for 'call'"):
+        HttpCall(exchange, exchange.find(NAME))
+
+    assert web.asked == []
+
+
+def test_a_token_that_is_refused_late_is_not_tried_anew(web: ScriptedWeb) -> None:
+    operators = Operators()
+    operators.add(web.url, purpose="call", token="first")  # noqa: S106  # made up
+    endpoints = operators.endpoints
+    endpoints.token(endpoints.find(NAME))
+    operators.tokens[f"{PATH.lstrip('/')}/{NAME}"] = "second"
+    seconds = iter([0.0, 1.0, 2.0, http_exchange.POST_SECONDS + 1])
+    exchange = operators.exchange(clock=lambda: next(seconds), endpoints=endpoints)
+    web.script = [Said(401, b"no")]
+
+    with pytest.raises(EndpointBusyError):
+        HttpCall(exchange, exchange.find(NAME))(ONE)
+
+    assert len(web.asked) == 1
+
+
+def test_no_call_outlives_what_a_chunk_spares_for_it() -> None:
+    """At the end of its time it may be about to connect, to wait for headers and for a block."""
+    longest = (
+        http_exchange.POST_SECONDS
+        + http_exchange.CONNECT_TIMEOUT_SECONDS
+        + 2 * http_exchange.READ_TIMEOUT_SECONDS
+    )
+
+    assert longest < SPARE_SECONDS
 
 
 def test_the_same_records_have_the_same_key_whenever_they_are_sent(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from functions.pipelines import http_exchange
+from functions.pipelines.endpoints import EndpointUnfitError
 from functions.pipelines.http_exchange import AnswerTooLargeError, EndpointBusyError
 from functions.pipelines.http_source import (
     HttpSource,
@@ -121,6 +122,13 @@ def test_pages_follow_links(web: ScriptedWeb, source: HttpSource, link: str, tar
     assert page.items == [{"sku": "a"}]
     assert last == Page([], None)
     assert web.targets == ["/products", target]
+
+
+def test_what_was_added_to_be_called_is_not_read(web: ScriptedWeb, sources: Sources) -> None:
+    sources.operators.add(web.url, purpose="call")
+
+    with pytest.raises(EndpointUnfitError, match="'shop' is for 'call' and not for 'source'"):
+        sources.source()
 
 
 @pytest.mark.parametrize("link", ["", '<a>; rel="prev"', "<a>", '<a>; rel="nextly"', "nothing"])
