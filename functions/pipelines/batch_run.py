@@ -2,6 +2,7 @@
 
 A run outlives the attempts at its job: it is named by what it reads and by how it is cut, so that
 the next attempt finds the parts of the one before. Another dataset, or another cut, is another run.
+A table has nothing that tells whether it changed: each attempt reads it anew, as a run of its own.
 """
 
 from collections.abc import Mapping
@@ -38,15 +39,18 @@ class BatchRun:
         *,
         created_at: str,
         source: Any,
+        is_snapshot: bool,
         processor: str,
         version: int,
         chunk_bytes: int,
     ) -> Self:
+        """The run over *source*; *is_snapshot*: it cannot change without becoming another one."""
+        cut = [created_at, source, processor, version, chunk_bytes]
         return cls(
             job_id,
             attempt,
             execution_arn,
-            _name([created_at, source, processor, version, chunk_bytes], _RUN_LENGTH),
+            _name(cut if is_snapshot else [*cut, attempt], _RUN_LENGTH),
             f"{job_id}-{_name([created_at, source, processor], _ROOT_LENGTH)}",
         )
 

@@ -166,6 +166,7 @@ def work_of(request: BatchRequest, measured: Measured, run: JobRun) -> BatchWork
             run.execution_arn,
             created_at=measured.created_at,
             source=measured.dataset.identity,
+            is_snapshot=measured.dataset.is_snapshot,
             processor=request.processor,
             version=checked_recipe(request).transform.version,
             chunk_bytes=planned.chunk_bytes,

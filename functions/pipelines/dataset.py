@@ -96,8 +96,13 @@ class Dataset:
         return None if self.table is None else BUCKETS
 
     @property
+    def is_snapshot(self) -> bool:
+        """Whether its identity tells what it holds: of a table, it tells only where that is."""
+        return self.table is None
+
+    @property
     def identity(self) -> list[str | None]:
-        """Tells it from every other one, and from what it may become."""
+        """Tells it from every other one, and an object from what it may become."""
         return [self.bucket, self.key, self.etag, self.table, self.first, self.last]
 
     @property

@@ -1,14 +1,22 @@
 """Batches over a key range of the table of datasets."""
 
+import boto3
 import pytest
 
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.dataset import Dataset, SchemaMismatchError, measure
-from functions.pipelines.dataset_table import BUCKETS, DatasetTable, Row, bucket_of
+from functions.pipelines.dataset_table import (
+    BUCKETS,
+    DatasetTable,
+    Row,
+    bucket_of,
+    partition,
+)
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.record_format import record_line
 from functions.pipelines.records import Record
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
+from tests.functions.conftest import DATASET_TABLE
 from tests.functions.job_table_rows import Rows
 from tests.functions.pipelines.batch_jobs import BatchJobs, Destination, product
 from tests.functions.pipelines.fake_objects import FakeObjects
@@ -89,21 +97,40 @@ def test_the_records_of_a_key_range_are_processed_once(
     assert len(jobs.parts("processed")) == BUCKETS
 
 
-def test_a_retry_calls_about_no_record_of_a_table_again(
+def test_a_retry_reads_a_table_anew_and_its_records_keep_their_keys(
     jobs: BatchJobs, table: DatasetTable
 ) -> None:
     jobs.destination = Destination()
     load(table, *(product(number) for number in range(20)), product(15, price=-1))
     jobs.run(dataset={"table": "products"})
     assert jobs.error["type"] == "too_many_failures"
-    made = len(jobs.destination.calls)
-    load(table, product(15))
+    load(table, product(15), *(product(number) for number in range(20, 30)))
 
     ended = jobs.retry()
 
     assert ended.succeeded
-    assert jobs.result["records"] == 20
-    # Only the partition with the record that failed was read again.
-    again = {key for keys in jobs.destination.calls[made:] for key in keys}
-    shares = [number for number in range(20) if bucket_of(f"sku-{number}") == bucket_of("sku-15")]
-    assert len(again) == len(shares)
+    assert jobs.result["records"] == 30
+    assert jobs.result["digest"] == str(KeyDigest.of(f"sku-{number}" for number in range(30)))
+    # The destination knows them again that it took before.
+    assert jobs.destination.skus == {f"sku-{number}": 1 for number in range(30)}
+
+
+def test_a_range_that_became_empty_is_an_empty_dataset_for_the_next_attempt(
+    jobs: BatchJobs, table: DatasetTable
+) -> None:
+    load(table, product(1), product(2, price=-1))
+    jobs.run(dataset={"table": "products"})
+    assert jobs.error["type"] == "too_many_failures"
+    for number in (1, 2):
+        boto3.client("dynamodb").delete_item(
+            TableName=DATASET_TABLE,
+            Key={
+                "pk": {"S": partition("products", bucket_of(f"sku-{number}"))},
+                "sk": {"S": f"sku-{number}"},
+            },
+        )
+
+    ended = jobs.retry()
+
+    assert ended.succeeded
+    assert jobs.result["outcome"] == "empty"
