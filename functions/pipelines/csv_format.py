@@ -6,6 +6,7 @@ line feeds.
 """
 
 import csv
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ csv.field_size_limit(MAX_LINE_BYTES)
 # A record of a stream may be as long as a line, and of this many lines: the lines after a quote
 # that nothing closes are read as often as such quotes come.
 MAX_RECORD_LINES = 1_000
+# The columns are in a checkpoint, and in the input of each of hundreds of shards.
+MAX_COLUMNS = 1_000
+MAX_HEADER_BYTES = 16 * 1024
 
 
 class CsvHeaderError(PermanentError):
@@ -64,6 +68,7 @@ class CsvFormat:
                     f"columns {seen[column]} and {number} of the CSV header have the same name"
                 )
             seen[column] = number
+        _check_size(columns)
         return cls(tuple(columns), line.offset)
 
     @classmethod
@@ -167,6 +172,20 @@ class _TakenLines(Iterator[str]):
         first, *others = self._taken
         self._again.extendleft(reversed(others))
         return first
+
+
+def _check_size(columns: list[str]) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise CsvHeaderError(
+            f"the CSV header names {len(columns):,} columns, more than {MAX_COLUMNS:,}: leave out "
+            "those that are not needed"
+        )
+    size = len(json.dumps(columns))
+    if size > MAX_HEADER_BYTES:
+        raise CsvHeaderError(
+            f"the names in the CSV header take {size:,} bytes as JSON, more than "
+            f"{MAX_HEADER_BYTES:,}: make them shorter, or leave columns out"
+        )
 
 
 def _fields(line: Line) -> list[str]:

@@ -2,12 +2,19 @@
 
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipelines.csv_format import MAX_RECORD_LINES, CsvFormat, CsvHeaderError
+from functions.pipelines.csv_format import (
+    MAX_COLUMNS,
+    MAX_HEADER_BYTES,
+    MAX_RECORD_LINES,
+    CsvFormat,
+    CsvHeaderError,
+)
 from functions.pipelines.lines import MAX_LINE_BYTES, all_lines
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 
@@ -196,3 +203,28 @@ def test_a_header_is_the_first_line_that_is_not_blank() -> None:
 
 def test_an_empty_object_has_no_header() -> None:
     assert CsvFormat.of_pieces([b"\n \n"]) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ([f"c{number}" for number in range(MAX_COLUMNS + 1)], "1,001 columns"),
+        (["a" * MAX_HEADER_BYTES], "16,388 bytes"),
+        # A character of two bytes is six in JSON.
+        ([f"{number}{'ü' * 100}" for number in range(30)], "leave columns out"),
+    ],
+    ids=["many", "long", "long as JSON"],
+)
+def test_a_header_that_no_checkpoint_should_hold_is_refused(columns: list[str], why: str) -> None:
+    with pytest.raises(CsvHeaderError, match=why):
+        CsvFormat.of_pieces([",".join(columns).encode()])
+
+
+def test_the_widest_header_is_a_few_kilobytes_in_a_checkpoint() -> None:
+    columns = [f"{number:03}{'c' * 9}" for number in range(MAX_COLUMNS)]
+
+    csv_format = CsvFormat.of_pieces([",".join(columns).encode()])
+
+    assert csv_format is not None
+    assert len(csv_format.columns) == MAX_COLUMNS
+    assert len(json.dumps(csv_format.to_event())) < MAX_HEADER_BYTES + 100
