@@ -30,8 +30,6 @@ from functions.shared.start_event import JobRun
 # Set by Lambda; elsewhere it is as much as the stack gives.
 _MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 _DEFAULT_MEMORY_MIB = 1769
-# Where no stack says it.
-_DEFAULT_HISTORY_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +47,8 @@ class Settings:
             batch_shard_arn=environ[names.BATCH_SHARD_ARN],
             max_workers=int(environ[names.BATCH_MAX_WORKERS]),
             memory_mib=int(environ.get(_MEMORY, _DEFAULT_MEMORY_MIB)),
-            history_days=_history_days(environ),
+            history_days=float(environ[names.EXECUTION_HISTORY_DAYS]),
         )
-
-
-def _history_days(environ: Mapping[str, str]) -> float:
-    is_told = names.EXECUTION_HISTORY_DAYS in environ
-    return float(environ[names.EXECUTION_HISTORY_DAYS]) if is_told else _DEFAULT_HISTORY_DAYS
 
 
 settings = Settings.from_environ(os.environ)

@@ -94,6 +94,7 @@ ENVIRON = {
     names.OFF_PEAK_TIME_ZONE: "Europe/Berlin",
     names.BATCH_SHARD_ARN: alias_arn("batch-shard"),
     names.BATCH_MAX_WORKERS: "4",
+    names.EXECUTION_HISTORY_DAYS: "7",
 }
 
 
