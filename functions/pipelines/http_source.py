@@ -2,6 +2,8 @@
 
 A cursor is the next page's address without its origin, short enough for an object's metadata: with
 it, whoever comes after a crash goes on at the same page.
+
+An item is read as a line of a file is, and what no line may hold is no record here either.
 """
 
 import json
@@ -25,6 +27,10 @@ from functions.pipelines.http_exchange import (
     EndpointBusyError,
     HttpExchange,
 )
+from functions.pipelines.json_page import NoPageError, page_text
+from functions.pipelines.lines import MAX_LINE_BYTES
+from functions.pipelines.record_format import json_record
+from functions.pipelines.records import Line, RecordRefusedError, Refusal
 from functions.shared.errors import PermanentError
 
 # A part's metadata, 2 KB in all, holds one.
@@ -42,12 +48,20 @@ class SourceUnfitError(PermanentError):
 
 
 class SourceLoopsError(PermanentError):
-    """A page names one as its next that was there before."""
+    """A page names one as its next that this process has read before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """An item of a page that is no record, and what is shown of it."""
+
+    refused: RecordRefusedError
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's *items*, which are JSON and perhaps no records; *next_cursor* None: the last one.
+    """A page's *items*: records, `RefusedItem`s, and other JSON; *next_cursor* None: the last one.
 
     *pause_seconds*: ask for the next one only after it.
     """
@@ -73,7 +87,6 @@ class HttpSource:
         endpoint: Endpoint,
         path: str | None = None,
         *,
-        seen: Iterable[str] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare, and ask nothing yet.
@@ -82,7 +95,6 @@ class HttpSource:
             exchange: How to ask.
             endpoint: Whom.
             path: Appended to the endpoint's own.
-            seen: Cursors of pages that were read before this process began.
             now: The time.
 
         Raises:
@@ -96,7 +108,8 @@ class HttpSource:
         self._exchange = exchange
         self._endpoint = endpoint
         self._first = endpoint.url + ("/" + path.lstrip("/") if path else "")
-        self._seen = {_mark(cursor) for cursor in seen}
+        # Of this process: a source that leads in a circle is found out by whoever goes round it.
+        self._seen: set[bytes] = set()
         self._now = now
 
     def fetch(self, cursor: str | None) -> Page | Pause:
@@ -168,20 +181,24 @@ def _refuse(status: int) -> NoReturn:
 def _page(answer: Answer) -> tuple[list[Any], str | None]:
     """The items, and the source's own cursor where the body names one."""
     try:
-        content = json.loads(answer.body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise SourceUnfitError("the source's answer is no JSON") from None
-    if isinstance(content, list):
-        return content, None
-    items = content.get("items") if isinstance(content, dict) else None
-    if not isinstance(items, list):
-        raise SourceUnfitError('the source\'s answer must be a list, or an object with "items"')
-    following = content.get("next")
-    if following is None or following == "":
-        return items, None
-    if not isinstance(following, str):
+        page = page_text(answer.body)
+    except NoPageError:
+        raise SourceUnfitError(
+            'the source\'s answer must be a JSON list, or an object with "items"'
+        ) from None
+    if not isinstance(page.following, str | None):
         raise SourceUnfitError("the source's next must be a text or null")
-    return items, following
+    return [_item(at, text) for at, text in enumerate(page.items)], page.following or None
+
+
+def _item(at: int, text: bytes) -> Any:
+    line = Line(at, text[:MAX_LINE_BYTES], is_too_long=len(text) > MAX_LINE_BYTES)
+    try:
+        return json_record(line)
+    except RecordRefusedError as refused:
+        if refused.code == Refusal.NOT_AN_OBJECT and not text.startswith(b"["):
+            return json.loads(text)
+        return RefusedItem(refused, line.content.decode(errors="backslashreplace"))
 
 
 def _with_cursor(url: str, cursor: str) -> str:
@@ -239,7 +256,3 @@ def _cursor_of(url: str) -> str:
 def _mark(cursor: str) -> bytes:
     """What is kept of a cursor that was seen: there may be many, and they may be long."""
     return sha256(cursor.encode()).digest()[:8]
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
 from functions.pipelines.csv_format import CsvFormat
-from functions.pipelines.http_source import Page, Pause
+from functions.pipelines.http_source import Page, Pause, RefusedItem
 from functions.pipelines.manifest import Position
 from functions.pipelines.objects import (
     DatasetChangedError,
@@ -288,6 +288,8 @@ def _page_lines(number: int, items: Sequence[Any]) -> tuple[list[bytes], list[by
         if isinstance(each, Mapping):
             found = _of_record(number, at, each)
             (rejects if found.is_reject else lines).append(found.line)
+        elif isinstance(each, RefusedItem):
+            rejects.append(reject_line(each.refused, "extract", each.text, item=number, at=at))
         else:
             refused = RecordRefusedError(Refusal.NOT_AN_OBJECT, "the page's item is no object")
             rejects.append(reject_line(refused, "extract", each, item=number, at=at))

@@ -3,11 +3,14 @@
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from functions.pipelines import http_exchange
 from functions.pipelines.endpoints import EndpointUnfitError
@@ -20,6 +23,11 @@ from functions.pipelines.http_source import (
     SourceRefusedError,
     SourceUnfitError,
 )
+from functions.pipelines.json_page import page_text
+from functions.pipelines.lines import MAX_LINE_BYTES
+from functions.pipelines.manifest import Position
+from functions.pipelines.records import Refusal
+from functions.pipelines.sources import PagedSource
 from functions.shared.errors import error_code
 from tests.functions.pipelines.scripted_web import NAME, PATH, Operators, Said, ScriptedWeb, said
 
@@ -40,6 +48,21 @@ def operators(web: ScriptedWeb) -> Operators:
     return operators
 
 
+def _nested(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(values) | st.dictionaries(st.text(), values)
+
+
+@dataclass
+class Given:
+    """One page, whoever asks."""
+
+    page: Page
+
+    def fetch(self, cursor: str | None) -> Page:
+        del cursor
+        return self.page
+
+
 class Sources:
     """Makes sources, and closes their connections."""
 
@@ -51,11 +74,6 @@ class Sources:
         made = self.operators.exchange(**exchange)
         self.made.append(made)
         return HttpSource(made, made.find(NAME), path, now=lambda: NOW)
-
-    def resumed(self, seen: list[str]) -> HttpSource:
-        made = self.operators.exchange()
-        self.made.append(made)
-        return HttpSource(made, made.find(NAME), "/products", seen=seen, now=lambda: NOW)
 
     def close(self) -> None:
         for made in self.made:
@@ -190,11 +208,6 @@ def test_a_source_that_leads_back_is_found_out(web: ScriptedWeb, sources: Source
 
     with pytest.raises(SourceLoopsError):
         source.fetch(third)
-
-    # After a restart, those that were read before are told.
-    web.script = [said({"items": [], "next": "2"})]
-    with pytest.raises(SourceLoopsError):
-        sources.resumed([str(second)]).fetch(third)
 
 
 def test_a_page_that_names_itself_is_found_out(web: ScriptedWeb, source: HttpSource) -> None:
@@ -369,10 +382,18 @@ def test_an_answer_larger_than_memory_should_hold_is_refused(
         b"{}",
         b'{"items": {}}',
         b'{"items": [], "next": 7}',
-        b"[NaN]",
         b"\xff[]",
         b"[" * 100_000,
-        b"[1" + b"0" * 5000 + b"]",
+        b"[,]",
+        b"[1 2]",
+        b"[1,]",
+        b"[] []",
+        b'["a',
+        b'{"items": [], "items": []}',
+        b'{"items" []}',
+        b'{"items": [], next: null}',
+        b'{"items": [], "next": nil}',
+        b'{"items": [], "next": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
 def test_what_is_no_page_is_refused_and_not_quoted(
@@ -385,6 +406,55 @@ def test_what_is_no_page_is_refused_and_not_quoted(
 
     assert "html" not in str(unfit.value)
     assert unfit.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b'{"sku": "a", "sku": "b"}', Refusal.NOT_JSON),
+        (b'{"sku": {"a": 1, "a": 2}}', Refusal.NOT_JSON),
+        (b'{"a":' * 101 + b"1" + b"}" * 101, Refusal.NOT_JSON),
+        (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, Refusal.TOO_LONG),
+        (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, Refusal.NOT_JSON),
+        (b"[" * 20_000 + b"]" * 20_000, Refusal.NOT_JSON),
+        (b'{"sku": "' + b"a" * MAX_LINE_BYTES + b'"}', Refusal.TOO_LONG),
+        (b'{"sku": NaN}', Refusal.NOT_JSON),
+        (b'{"n": 1e999}', Refusal.NOT_JSON),
+        (b'{"n": 1' + b"0" * 5000 + b"}", Refusal.NOT_JSON),
+        (b'{"sku": "\xff"}', Refusal.NOT_UTF8),
+        (b'{"sku": "\\ud83d"}', Refusal.NOT_UTF8),
+        (b"{'sku': 1}", Refusal.NOT_JSON),
+        (b"NaN", Refusal.NOT_JSON),
+        (b"junk", Refusal.NOT_JSON),
+        (b"[{]}", Refusal.NOT_JSON),
+        (b"[]", Refusal.NOT_AN_OBJECT),
+    ],
+)
+@pytest.mark.parametrize("form", [b'[{"sku": "z"}, %s]', b'{"items": [{"sku": "z"},%s], "n": 1}'])
+def test_an_item_that_no_line_may_hold_is_refused_and_no_other(
+    web: ScriptedWeb, source: HttpSource, text: bytes, code: str, form: bytes
+) -> None:
+    web.script = [Said(body=form % text)]
+
+    good, bad = read(source).items
+
+    assert good == {"sku": "z"}
+    assert bad.refused.code == code
+    drafts = PagedSource(Given(Page([good, bad], None)))
+    [draft] = drafts.drafts(Position())
+    assert draft.lines == [b'{"sku":"z"}\n']
+    assert json.loads(draft.rejects[0])["error"] == code
+
+
+@given(st.lists(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), _nested)))
+def test_a_page_is_taken_apart_into_the_items_that_it_was_made_of(items: list[Any]) -> None:
+    for indent in (None, 1):
+        listed = page_text(json.dumps(items, indent=indent).encode())
+        named = page_text(json.dumps({"next": "a", "items": items, "x": items}).encode())
+
+        assert [json.loads(text) for text in listed.items] == items
+        assert [json.loads(text) for text in named.items] == items
+        assert (listed.following, named.following) == (None, "a")
 
 
 def test_a_token_goes_with_every_request_and_is_read_anew_where_it_is_refused(
