@@ -18,7 +18,8 @@ from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.same_error import same_error
 
 # Before a shard is invoked again that ended without a word of its own, in seconds. What it did
-# lies in S3, so that it goes on from there.
+# lies in S3, so that it goes on from there. No tree has more shards than may all need them
+# (`MAX_REPETITIONS_OF_SHARD`).
 PAUSES = (30, 300)
 # An error of our own code is a shard's last word.
 _OURS = "functions."

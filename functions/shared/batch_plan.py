@@ -19,15 +19,20 @@ from functions.shared.prices import cost
 
 # An execution has 3,000 operations and 100 MB of checkpoints, neither adjustable:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-# 2,000 chunks leave 394 operations for retries below 2,400: every sixth chunk may be tried twice
-# (333) and some 60 chunks a third time.
+# 2,000 chunks leave 334 operations for retries below 2,400: every sixth chunk may be tried twice.
 MAX_CHUNKS_OF_EXECUTION = 2_000
 MAX_OPERATIONS = 2_400
-MAX_SHARDS = 1_000
 
 # Start, claim, measure, map, report and record-completed; of a shard start and map.
 FIXED_OPERATIONS = 6
 FIXED_OPERATIONS_OF_SHARD = 2
+# A report that takes more than one turn, and threads that count at the same time.
+OPERATIONS_BESIDES = 60
+
+# A shard that ends without a word is invoked again, each time after a wait: two operations of its
+# parent. All shards of a tree may do so, that often, and the parent stays below its bound.
+MAX_REPETITIONS_OF_SHARD = 2
+MAX_SHARDS = 450
 
 # At most 500 chunks and 3 x 125 operations of shards per million records: below 1,010. Only where
 # a worker does fewer than SLOW records a second are chunks smaller, to end in time.
@@ -39,10 +44,15 @@ CHUNKS_OF_A_SMALL_DATASET = 10
 MIN_RECORDS_OF_SMALL_CHUNK = 1_000
 # Ranges are whole bytes; in smaller ones rounding would show in the number of chunks.
 MIN_CHUNK_BYTES = 4 * 1024
-# Where 2,000 records are not longer. The part that a chunk makes is in memory until it is written,
-# so of records of more than 32 KiB a chunk has fewer, and a million of them more operations.
+# Where 2,000 records are not longer. What a chunk makes is in memory until it is written, in each
+# thread, and a line of bytes that are no text is written with six characters for each of them. So
+# of records of more than 8 KiB a chunk has fewer, and a million of them more operations.
 MAX_CHUNK_BYTES = 4 * 1024 * 1024
-MAX_LONG_CHUNK_BYTES = 64 * 1024 * 1024
+MAX_LONG_CHUNK_BYTES = 16 * 1024 * 1024
+# A partition of a table is one chunk, however large. So much may come out of it: all of its
+# records with what is written beside each of one that failed.
+MAX_FIXED_CHUNK_BYTES = 64 * 1024 * 1024
+_BYTES_BESIDE_FAILED_RECORD = 250
 
 # A second of work makes the cost of a chunk (100 ms) small, and a lost one cheap.
 _SECONDS_OF_CHUNK = 1.0
@@ -194,6 +204,8 @@ class _Planner:
         is_fast = MIN_RECORDS_OF_CHUNK * wishes.chunks_at_once <= self._in_time(1)
         self._at_once = wishes.chunks_at_once if is_fast else 1
         self._longest = self._in_time(self._at_once)
+        if fixed_chunks is not None:
+            self._check_fixed(size.records / max(fixed_chunks, 1))
 
     def one_execution(self) -> Plan | None:
         """One that does all; None where that would be too many chunks, or too long ones."""
@@ -268,6 +280,27 @@ class _Planner:
                 f"the dataset has {self._size.size_bytes:,} bytes, too many for"
                 f" {MAX_SHARDS:,} shards of {MAX_CHUNKS_OF_EXECUTION:,} chunks: split it into"
                 " several datasets"
+            )
+
+    def _check_fixed(self, records: float) -> None:
+        """Refuse chunks that cannot be cut any smaller, and are too large."""
+        if records > self._longest:
+            # Alone, it has the worker to itself.
+            self._at_once = 1
+            self._longest = self._in_time(1)
+        if records > self._longest:
+            raise DatasetTooLargeError(
+                f"a partition of the table has some {records:,.0f} records, and "
+                f"{self._longest:,.0f} can be done within an invocation: name a narrower range in "
+                "from and to, several jobs for the table, or more records_per_second if the "
+                "processor does more"
+            )
+        size = records * (self._record_bytes + _BYTES_BESIDE_FAILED_RECORD)
+        if size > MAX_FIXED_CHUNK_BYTES:
+            raise DatasetTooLargeError(
+                f"a partition of the table may make some {size:,.0f} bytes, and "
+                f"{MAX_FIXED_CHUNK_BYTES:,} are held at most: name a narrower range in from and "
+                "to, several jobs for the table"
             )
 
     def _wanted_workers(self, chunks: int) -> int:

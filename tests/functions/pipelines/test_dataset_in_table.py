@@ -3,6 +3,7 @@
 import boto3
 import pytest
 
+from functions.pipelines import batch_steps
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.dataset import Dataset, SchemaMismatchError, measure
 from functions.pipelines.dataset_table import (
@@ -16,6 +17,7 @@ from functions.pipelines.digest import KeyDigest
 from functions.pipelines.record_format import record_line
 from functions.pipelines.records import Record
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
+from functions.shared import batch_plan
 from tests.functions.conftest import DATASET_TABLE
 from tests.functions.job_table_rows import Rows
 from tests.functions.pipelines.batch_jobs import BatchJobs, Destination, product
@@ -116,8 +118,9 @@ def test_a_retry_reads_a_table_anew_and_its_records_keep_their_keys(
 
 
 def test_a_range_that_became_empty_is_an_empty_dataset_for_the_next_attempt(
-    jobs: BatchJobs, table: DatasetTable
+    jobs: BatchJobs, table: DatasetTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batch_steps, "plan", batch_plan.plan)
     load(table, product(1), product(2, price=-1))
     jobs.run(dataset={"table": "products"})
     assert jobs.error["type"] == "too_many_failures"

@@ -9,11 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from functions.pipelines.batch_tree import PAUSES
 from functions.shared.batch_plan import (
+    FIXED_OPERATIONS,
     MAX_CHUNKS_OF_EXECUTION,
+    MAX_FIXED_CHUNK_BYTES,
     MAX_LONG_CHUNK_BYTES,
     MAX_OPERATIONS,
+    MAX_REPETITIONS_OF_SHARD,
     MAX_SHARDS,
+    OPERATIONS_BESIDES,
     SLOW,
     DatasetSize,
     DatasetTooLargeError,
@@ -121,14 +126,14 @@ def test_no_execution_comes_near_its_limits_even_if_every_sixth_chunk_is_tried_t
 
 @given(
     st.integers(5, 12).flatmap(lambda digits: st.integers(100_000, 10**digits)),
-    st.floats(1, 32 * 1024) | st.floats(1, 500),
+    st.floats(1, 8 * 1024) | st.floats(1, 500),
     WISHES,
     st.floats(SLOW, 1_000_000),
 )
 def test_operations_and_checkpoints_grow_with_chunks_and_not_with_records(
     count: int, record_bytes: float, wishes: Wishes, records_per_second: float
 ) -> None:
-    """Of records of at most 32 KiB, at 10 a second or more: the others need shorter chunks."""
+    """Of records of at most 8 KiB, at 10 a second or more: the others need shorter chunks."""
     asked = DatasetSize(math.ceil(count * record_bytes), record_bytes)
     size, _, cut = planned(asked, replace(wishes, records_per_second=records_per_second))
 
@@ -219,10 +224,46 @@ def test_a_plan_is_the_same_after_a_checkpoint(made: tuple[DatasetSize, Wishes, 
     assert Plan.from_dict(json.loads(json.dumps(cut.to_dict()))) == cut
 
 
+@given(plans())
+def test_no_parent_passes_its_bound_even_if_every_shard_is_repeated_as_often_as_may_be(
+    made: tuple[DatasetSize, Wishes, Plan],
+) -> None:
+    _, _, cut = made
+    invoked = cut.shards * (1 + 2 * MAX_REPETITIONS_OF_SHARD)
+
+    assert len(PAUSES) == MAX_REPETITIONS_OF_SHARD
+    assert FIXED_OPERATIONS + invoked + OPERATIONS_BESIDES <= MAX_OPERATIONS
+
+
 @given(SIZES, RECORD_BYTES, WISHES)
+# 3 million records at 10 a second, and a billion.
+@example(3 * 10**6 * 150, 150, Wishes(records_per_second=10))
+@example(10**9 * 150, 150, Wishes())
+def test_a_partition_of_a_table_ends_in_time_and_fits_into_memory_or_is_refused(
+    size_bytes: int, record_bytes: float, wishes: Wishes
+) -> None:
+    size = DatasetSize(size_bytes, record_bytes)
+    of_a_chunk = size.records / 256
+
+    try:
+        cut = plan(size, wishes, fixed_chunks=256)
+    except DatasetTooLargeError as error:
+        rate = min(wishes.records_per_second, 25_000_000 / record_bytes)
+        is_too_slow = of_a_chunk / rate > 300
+        assert is_too_slow or of_a_chunk * (record_bytes + 250) > MAX_FIXED_CHUNK_BYTES
+        assert "from and to" in str(error)
+    else:
+        assert of_a_chunk / wishes.records_per_second * cut.chunks_at_once <= 300 * (1 + 1e-9)
+        assert of_a_chunk * record_bytes <= MAX_FIXED_CHUNK_BYTES
+
+
+@given(st.integers(0, 10**9), st.floats(1, 1_000), WISHES)
 def test_a_table_is_cut_by_its_partitions(
     size_bytes: int, record_bytes: float, wishes: Wishes
 ) -> None:
+    # So many records, of a byte even, are few enough for the slowest processor.
+    wishes = replace(wishes, records_per_second=max(wishes.records_per_second, 20_000))
+    size_bytes = min(size_bytes, round(10**7 * record_bytes))
     cut = plan(DatasetSize(size_bytes, record_bytes), wishes, fixed_chunks=256)
 
     assert cut.chunks == 256
