@@ -1,6 +1,10 @@
+import heapq
+import threading
+from collections import Counter, deque
+
 import pytest
 
-from functions.pipelines.pace import LONGEST_INTERVAL, Pace
+from functions.pipelines.pace import LONGEST_INTERVAL, Pace, Turn
 from tests.functions.pipelines.batch_jobs import PatientTime
 
 
@@ -58,3 +62,90 @@ def test_success_brings_the_speed_back(pace: Pace, time: PatientTime) -> None:
     time.sleep(1)
 
     assert [pace.take_turn().wait_seconds for _ in range(5)] == [0] * 5
+
+
+class Shared:
+    """Many workers, each with a pace of its own, and a destination that bears so many calls.
+
+    It counts those of the last second, and those that it turns away too.
+    """
+
+    def __init__(self, workers: int, calls_a_second: int) -> None:
+        self.time = PatientTime()
+        self.taken: Counter[int] = Counter()
+        self.throttled = 0
+        self._paces = [Pace(self.time.clock) for _ in range(workers)]
+        self._capacity = calls_a_second
+        self._lately: deque[float] = deque()
+
+    def run(self, seconds: float) -> None:
+        """Each worker calls as soon as its pace lets it; an answer takes 20 ms."""
+        due = [(0.001 * worker, worker) for worker in range(len(self._paces))]
+        until = self.time.now + seconds
+        turns = {}
+        while due and due[0][0] < until:
+            self.time.now, worker = heapq.heappop(due)
+            if worker not in turns:
+                turns[worker] = turn = self._paces[worker].take_turn()
+                if turn.wait_seconds:
+                    heapq.heappush(due, (self.time.now + turn.wait_seconds, worker))
+                    continue
+            self._call(worker, turns.pop(worker))
+            heapq.heappush(due, (self.time.now + 0.02, worker))
+
+    def _call(self, worker: int, turn: Turn) -> None:
+        while self._lately and self._lately[0] <= self.time.now - 1:
+            self._lately.popleft()
+        if len(self._lately) < self._capacity:
+            self._lately.append(self.time.now)
+            self.taken[worker] += 1
+            self._paces[worker].speed_up()
+        else:
+            self.throttled += 1
+            self._paces[worker].slow_down(turn)
+
+
+@pytest.mark.parametrize(("workers", "calls_a_second"), [(2, 20), (50, 100), (100, 100)])
+def test_many_workers_use_most_of_what_a_destination_bears_and_share_it(
+    workers: int, calls_a_second: int
+) -> None:
+    shared = Shared(workers, calls_a_second)
+
+    shared.run(600)
+
+    taken = sum(shared.taken.values())
+    assert taken >= 0.6 * calls_a_second * 600
+    assert shared.throttled <= 0.2 * taken
+    fair = taken / workers
+    assert len(shared.taken) == workers
+    assert min(shared.taken.values()) >= fair / 4
+    assert max(shared.taken.values()) <= fair * 4
+
+
+def test_many_workers_are_fast_again_when_the_destination_is() -> None:
+    shared = Shared(50, 10)
+    shared.run(600)
+    shared._capacity = 100_000
+    shared.run(180)
+    shared.taken.clear()
+
+    shared.run(10)
+
+    # As fast as answers come: fifty a second from each.
+    assert sum(shared.taken.values()) >= 0.9 * 50 * 50 * 10
+
+
+def test_the_threads_of_a_worker_get_turns_of_their_own(pace: Pace) -> None:
+    pace.slow_down(pace.take_turn())
+    waits: list[float] = []
+
+    def take() -> None:
+        waits.extend(pace.take_turn().wait_seconds for _ in range(100))
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(waits) == pytest.approx([0.1 * number for number in range(1, 801)])
