@@ -26,11 +26,14 @@ class Extraction:
         self._staged = staged
         self._identity = identity
         self._drafts: Generator[Draft, None, None] | None = None
+        self._is_whole = False
         self._pause_seconds: float = 0
         self._share: float | None = None
 
     def whole(self) -> StageState | None:
-        return whole_of(self._staged)
+        state = whole_of(self._staged)
+        self._is_whole = state is not None
+        return state
 
     def part(self, state: StageState) -> PartSummary | None:
         self._pause_seconds = 0
@@ -54,7 +57,7 @@ class Extraction:
         return summary
 
     def finish(self, state: StageState) -> None:
-        if self._staged.manifest_head() is None:
+        if not self._is_whole:
             self._staged.write_manifest(self._identity, state.part)
 
     def pause_seconds(self) -> float:
@@ -75,8 +78,8 @@ class Extraction:
 
 
 def whole_of(staged: PartLedger) -> StageState | None:
-    """What all parts of a ledger come to, where its manifest says that they are all there."""
-    totals = staged.manifest_head()
+    """What all parts of a ledger come to, where they are all there."""
+    totals = staged.totals()
     if totals is None:
         return None
     return StageState(totals["parts"], totals["records"], totals["rejected"])

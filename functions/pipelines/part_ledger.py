@@ -21,7 +21,7 @@ _REJECTS_DIGITS = 16
 
 
 class StagedPartChangedError(PermanentError):
-    """A staged part is not what its manifest says; nothing was done with it."""
+    """A staged part is not what its manifest says, or is gone; nothing was done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class PartLedger:
         written only where none is, and what the other one wrote is what there is. Its rejects
         have a name of their own, so that nobody replaces those of the part that counts.
         """
-        if (there := self.find(number)) is not None:
-            return there
+        head = head_of(self._objects, ObjectRef(self.part_key(number)))
+        if head is not None and SUMMARY in head.metadata:
+            return self._there(number)
+        # Without a summary it was a part, and is to be made again.
+        etag = None if head is None else head.etag
         body = b"".join(part.lines)
         rejects = b"".join(part.rejects)
         summary = PartSummary(
@@ -85,7 +88,7 @@ class PartLedger:
         )
         if rejects:
             self._objects.put(self.rejects_key(summary), rejects)
-        if not self._objects.put_if(self.part_key(number), body, summary.to_metadata(), etag=None):
+        if not self._objects.put_if(self.part_key(number), body, summary.to_metadata(), etag=etag):
             return self._there(number)
         self._seen[number] = summary
         return summary
@@ -99,7 +102,7 @@ class PartLedger:
         self._objects.put(self.part_key(part), b"")
 
     def body(self, part: int) -> bytes:
-        return b"".join(self._objects.read(ObjectRef(self.part_key(part))))
+        return b"".join(self._read(self.part_key(part), part))
 
     def checked_body(self, summary: PartSummary) -> bytes:
         """The bytes of a part.
@@ -119,17 +122,23 @@ class PartLedger:
         """The rejects of each part that has some, as they are."""
         for part in manifest.parts:
             if part.rejected:
-                yield part.part, self._objects.read(ObjectRef(self.rejects_key(part)))
+                yield part.part, self._read(self.rejects_key(part), part.part)
 
-    def manifest_head(self) -> Mapping[str, Any] | None:
-        """The totals of the stage, if all of it is there."""
+    def totals(self) -> Mapping[str, Any] | None:
+        """What all of the stage comes to, if it is there.
+
+        Parts are forgotten in the order in which they were made, and before their manifest: where
+        the first one is gone, the stage is to be done again.
+        """
         metadata = self._metadata(self.manifest_key)
-        return json.loads(metadata[SUMMARY]) if SUMMARY in metadata else None
+        if SUMMARY not in metadata:
+            return None
+        totals: Mapping[str, Any] = json.loads(metadata[SUMMARY])
+        is_there = not totals["parts"] or self.find(0) is not None
+        return totals if is_there else None
 
     def manifest(self) -> Manifest:
-        return Manifest.from_json(
-            b"".join(self._objects.read(ObjectRef(self.manifest_key))),
-        )
+        return Manifest.from_json(b"".join(self._objects.read(ObjectRef(self.manifest_key))))
 
     def write_manifest(self, source: Any, parts: int) -> Manifest:
         """Say what the whole is; written last, for it says that all parts are there."""
@@ -146,14 +155,28 @@ class PartLedger:
     def _there(self, part: int) -> PartSummary:
         summary = self.find(part)
         if summary is None:
-            raise StagedPartChangedError(
-                f"part {part} of the staged dataset is gone: submit the job anew"
-            )
+            raise _gone()
         return summary
+
+    def _read(self, key: str, part: int) -> Iterator[bytes]:
+        try:
+            yield from self._objects.read(ObjectRef(key))
+        except ObjectMissingError:
+            # So that the next attempt takes neither the part nor the stage as done.
+            self.unmark(part)
+            self._objects.put(self.manifest_key, b"")
+            raise _gone() from None
 
     def _metadata(self, key: str) -> Mapping[str, str]:
         head = head_of(self._objects, ObjectRef(key))
         return {} if head is None else head.metadata
+
+
+def _gone() -> StagedPartChangedError:
+    return StagedPartChangedError(
+        "a part of the staged dataset is gone, which is kept for 30 days: retry the job, and it is"
+        " made again"
+    )
 
 
 def head_of(objects: Objects, ref: ObjectRef) -> ObjectHead | None:

@@ -59,9 +59,12 @@ class Transformation:
         self._fits = fits
         self._tolerates_all = tolerates_all
         self._source = extracted.manifest()
+        self._is_whole = False
 
     def whole(self) -> StageState | None:
-        return whole_of(self._transformed)
+        state = whole_of(self._transformed)
+        self._is_whole = state is not None
+        return state
 
     def part(self, state: StageState) -> PartSummary | None:
         if state.part >= len(self._source.parts):
@@ -75,7 +78,7 @@ class Transformation:
         return self._transformed.add(state.part, part)
 
     def finish(self, state: StageState) -> None:
-        if self._transformed.manifest_head() is None:
+        if not self._is_whole:
             about = {"transform": self._transform.name, "version": self._transform.version}
             self._transformed.write_manifest(about, state.part)
         if self._source.rejected or state.rejected:
@@ -145,9 +148,7 @@ class Transformation:
 
     def _all_rejects(self) -> Iterator[bytes]:
         """Those of each part together, in the order of parts."""
-        made: dict[int, Iterable[bytes]] = {}
-        if self._transformed.manifest_head() is not None:
-            made = dict(self._transformed.rejects(self._transformed.manifest()))
+        made = dict(self._transformed.rejects(self._transformed.manifest()))
         return self._rejects_of(self._source, made)
 
     def _rejects_of(self, source: Manifest, made: Mapping[int, Iterable[bytes]]) -> Iterator[bytes]:

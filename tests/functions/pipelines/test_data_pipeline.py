@@ -801,6 +801,70 @@ class TestAttempts:
         assert len(jobs.keys("extracted/part")) == 2
 
 
+class TestForgottenParts:
+    """What is below `work/` is kept for 30 days, the manifest longer than the parts it names."""
+
+    @pytest.mark.parametrize("stage", ["extracted", "transformed"])
+    @pytest.mark.parametrize("kept", [0, 1, 2])
+    def test_a_retry_makes_them_again(self, jobs: PipelineJobs, stage: str, kept: int) -> None:
+        jobs.pages.pages = [products(10), [*products(9, 10), "no record"], products(10, 20)]
+        after_loading(jobs, lambda: spoil(jobs, missing=("sku-00001",)))
+        jobs.run(source=API, tolerated_rejects_percent=50)
+        assert jobs.error["type"] == "verification_failed"
+        made = jobs.keys(f"/{stage}/part-")
+        gone = made[: len(made) - kept]
+        if kept < 2:
+            gone += jobs.keys(f"/{stage}/rejects-")
+        before = {key: jobs.objects.body(key) for key in gone}
+        for key in gone:
+            jobs.objects.remove(key)
+
+        ended = jobs.retry()
+
+        assert ended.succeeded, jobs.row.get("error")
+        assert (jobs.result["records"], jobs.result["rejected"]) == (29, 1)
+        assert {key: jobs.objects.body(key) for key in gone} == before
+
+    @pytest.mark.parametrize(
+        "gone", ["extracted/part-00001", "transformed/part-00001", "extracted/rejects-00001"]
+    )
+    def test_a_part_that_is_forgotten_meanwhile_is_told(
+        self, jobs: PipelineJobs, gone: str
+    ) -> None:
+        jobs.pages.pages = [products(10), [*products(9, 10), "no record"], products(10, 20)]
+        note, transforms = JobTable.note_progress, registry.TRANSFORMS
+        apply = transforms["normalize-products"].apply
+
+        def forgetting(record: Any) -> Any:
+            for key in jobs.keys(gone):
+                jobs.objects.remove(key)
+            return apply(record)
+
+        forgetful = replace(registry.TRANSFORMS["normalize-products"], apply=forgetting)
+        if gone.startswith("extracted"):
+            jobs.monkeypatch.setattr(registry, "TRANSFORMS", {"normalize-products": forgetful})
+        else:
+
+            def noting(self: JobTable, *args: Any) -> bool:
+                if args[3].note == "load":
+                    for key in jobs.keys(gone):
+                        jobs.objects.remove(key)
+                return note(self, *args)
+
+            jobs.monkeypatch.setattr(JobTable, "note_progress", noting)
+
+        jobs.run(source=API, tolerated_rejects_percent=50)
+
+        assert jobs.error["type"] == "staged_part_changed"
+        assert "retry the job" in jobs.error["message"]
+        jobs.monkeypatch.setattr(JobTable, "note_progress", note)
+        jobs.monkeypatch.setattr(registry, "TRANSFORMS", transforms)
+
+        assert jobs.retry().succeeded, jobs.row.get("error")
+
+        assert (jobs.result["records"], jobs.result["rejected"]) == (29, 1)
+
+
 class TestTurns:
     def test_a_stage_stops_before_the_invocation_does_and_goes_on_in_the_next(
         self, jobs: PipelineJobs

@@ -120,7 +120,7 @@ class TestLedger:
         assert objects.count("head") == 1
         assert (manifest.records, manifest.rejected, manifest.size_bytes) == (3, 1, 9)
         assert ledger.manifest() == manifest
-        assert ledger.manifest_head() == {"parts": 2, "records": 3, "rejected": 1}
+        assert ledger.totals() == {"parts": 2, "records": 3, "rejected": 1}
 
     def test_a_manifest_does_not_leave_out_a_part_that_is_gone(self) -> None:
         with pytest.raises(StagedPartChangedError):
