@@ -1250,8 +1250,9 @@ _BATCH = (
     _asked_ended(
         Operation.BATCH,
         "dataset_too_large",
-        "Even the largest chunks that end in time are too many for one tree of executions.",
-        "Split it into several datasets, each a job of its own.",
+        "Even the largest chunks that end in time are too many for one tree of executions, or a "
+        "partition of the table is more than one chunk can be.",
+        "Split it into several datasets, each a job of its own; of a table, into ranges of keys.",
         Retry.NEW_JOB,
     ),
     _asked_ended(
@@ -1274,6 +1275,14 @@ _BATCH = (
         "downstream_unavailable",
         "What the processor calls took nothing until the job's patience of hours was over.",
         "Retry when it takes records again: chunks that are done are not done again.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "too_many_repetitions",
+        "Chunks were tried again, all of one execution together, as often as it has operations "
+        "for. The message says what the last one failed of.",
+        "Find out why what the processor calls was away so often. Retry: chunks that are done are "
+        "not done again.",
     ),
     _asked_ended(
         Operation.BATCH,

@@ -16,12 +16,17 @@ from functions.pipelines.batch_processors import processor_of
 from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.chunk import CountsDifferError, Worker, process_chunk
-from functions.pipelines.chunk_retries import processing
+from functions.pipelines.chunk_retries import (
+    TooManyRepetitionsError,
+    most_repetitions,
+    processing,
+)
 from functions.pipelines.chunk_serdes import SummarySerDes, SumSerDes
 from functions.pipelines.chunk_source import source_of
 from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.chunk_time import Stopwatch
 from functions.pipelines.dataset_table import DatasetTable
+from functions.pipelines.execution_usage import repetitions_begun
 from functions.pipelines.objects import Objects
 from functions.pipelines.pace import Pace
 from functions.pipelines.processor import Processor
@@ -29,6 +34,7 @@ from functions.pipelines.progress_notes import ProgressNotes, Write
 from functions.pipelines.s3_objects import S3Objects
 from functions.pipelines.same_error import same_error
 from functions.shared import names
+from functions.shared.aws_errors import is_transient
 from functions.shared.dynamodb_client import client as dynamodb
 from functions.shared.job_table import JobTable
 
@@ -67,13 +73,16 @@ def process_chunks(
 
     Raises:
         ChildContextError: A chunk failed; its `error_type` says why.
+            It is `TooManyRepetitionsError` where the execution has no operation left for another
+            try.
         CountsDifferError: The sum is not that of all chunks.
     """
     chunks = work.chunks_of(shard)
     worker = _worker(work, shard, context)
+    most = most_repetitions(len(chunks))
     results: BatchResult[ChunkSummary] = context.map(
         chunks,
-        _processing(worker),
+        _processing(worker, lambda: repetitions_begun(context) >= most),
         name="process-chunks",
         config=MapConfig(
             max_concurrency=work.plan.chunks_at_once,
@@ -98,14 +107,16 @@ def processor_named(name: str, endpoint: str | None, source: str) -> Processor:
 
 
 def _processing(
-    worker: Worker,
+    worker: Worker, is_worn_out: Callable[[], bool]
 ) -> Callable[[DurableContext, int, int, Sequence[int]], ChunkSummary]:
     def process(
         context: DurableContext, chunk: int, _index: int, _chunks: Sequence[int]
     ) -> ChunkSummary:
         try:
             config = processing(partial(worker.vain_tries.get, chunk))
-            summary = context.step(_chunk(worker, chunk), name="process-chunk", config=config)
+            summary = context.step(
+                _chunk(worker, chunk, is_worn_out), name="process-chunk", config=config
+            )
         except StepError as error:
             raise same_error(error) from None
         worker.notes.remember(chunk, summary.records)
@@ -114,9 +125,20 @@ def _processing(
     return process
 
 
-def _chunk(worker: Worker, chunk: int) -> Callable[[StepContext], ChunkSummary]:
+def _chunk(
+    worker: Worker, chunk: int, is_worn_out: Callable[[], bool]
+) -> Callable[[StepContext], ChunkSummary]:
     def process(_step: StepContext) -> ChunkSummary:
-        return process_chunk(worker, chunk)
+        try:
+            return process_chunk(worker, chunk)
+        except Exception as error:
+            # Asked where a chunk fails, and nowhere else: a replay finds what was decided then.
+            if is_transient(error) and is_worn_out():
+                raise TooManyRepetitionsError(
+                    "the chunks of one execution were tried again as often as it has operations "
+                    f"for; the last time because of {type(error).__name__}: {error}"
+                ) from error
+            raise
 
     return process
 

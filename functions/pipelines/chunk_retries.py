@@ -1,9 +1,9 @@
 """When a chunk is tried again: soon, late, or never.
 
-Each repetition of a step is an operation, and an execution of 2,000 chunks has less than 1,000 to
-spare. What is worth waiting for is therefore waited for in the step first (`chunk_calls`), minutes
-long; two chunks at once that do so cannot repeat themselves more than 900 times in a day. What was
-put off is no try, and neither is one that brought the chunk further.
+Each repetition of a step is an operation, and an execution of 2,000 chunks has a few hundred to
+spare, for all of them together. What is worth waiting for is therefore waited for in the step first
+(`chunk_calls`), minutes long. What was put off is no try of the chunk, and neither is one that
+brought it further.
 """
 
 import math
@@ -19,6 +19,8 @@ from aws_durable_execution_sdk_python.retries import (
 from functions.pipelines.chunk_serdes import SummarySerDes
 from functions.pipelines.chunk_time import DownstreamUnavailableError, OutOfTimeError
 from functions.shared.aws_errors import is_transient
+from functions.shared.batch_plan import FIXED_OPERATIONS, MAX_OPERATIONS, OPERATIONS_BESIDES
+from functions.shared.errors import PermanentError
 
 # In a row that bring it no further; within nine hours or so.
 TRIES = 24
@@ -26,6 +28,16 @@ TRIES = 24
 MOST_REPETITIONS = 400
 # A destination may ask for a longer pause; then somebody should look into it.
 LONGEST_PAUSE_SECONDS = 6 * 60 * 60
+
+
+class TooManyRepetitionsError(PermanentError):
+    """The chunks of an execution were tried again as often as its operations allow."""
+
+
+def most_repetitions(chunks: int) -> int:
+    """How often an execution of so many *chunks* may repeat any of them, all together."""
+    return MAX_OPERATIONS - FIXED_OPERATIONS - OPERATIONS_BESIDES - chunks
+
 
 _later = create_retry_strategy(
     RetryStrategyConfig(

@@ -9,8 +9,11 @@ from aws_durable_execution_sdk_python.lambda_service import (
     ContextDetails,
     ErrorObject,
     Operation,
+    OperationStatus,
     StepDetails,
 )
+
+_DONE = (OperationStatus.SUCCEEDED, OperationStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,19 @@ def usage_of(context: DurableContext, *, without: str | None = None) -> Executio
     return ExecutionUsage(
         len(operations) + repetitions, sum(map(_stored_bytes, operations)), repetitions
     )
+
+
+def repetitions_begun(context: DurableContext) -> int:
+    """How often steps were or are to be repeated, those under way among them."""
+    return sum(map(_begun, context.state.operations.values()))
+
+
+def _begun(operation: Operation) -> int:
+    """Of a step that is not done, the attempts that AWS knows have failed."""
+    details = operation.step_details
+    if details is None or operation.status in _DONE:
+        return _repetitions(operation)
+    return details.attempt
 
 
 def _repetitions(operation: Operation) -> int:

@@ -1,17 +1,25 @@
 import gzip
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import pytest
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
-from functions.pipelines import batch_shard, batch_worker, progress_notes
+from functions.pipelines import batch_shard, batch_worker, chunk_retries, progress_notes
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.records import RecordRefusedError
 from functions.shared import durable_job as job_function
+from functions.shared.batch_plan import (
+    FIXED_OPERATIONS,
+    FIXED_OPERATIONS_OF_SHARD,
+    MAX_REPETITIONS_OF_SHARD,
+    OPERATIONS_BESIDES,
+)
 from functions.shared.errors import PermanentError, TransientError
 from functions.shared.job import JobError, JobStatus
 from tests.functions.job_table_rows import Rows
@@ -408,6 +416,49 @@ def test_an_outage_of_the_destination_makes_no_record_a_failure(
     assert 1 <= retries_of_chunks(ended) <= 8
     assert (jobs.result["outcome"], jobs.result["records"]) == ("completed", 40)
     assert called.skus == dict.fromkeys(skus(40), 1)
+
+
+def test_all_chunks_together_are_tried_again_so_often_and_then_the_batch_ends_in_words(
+    jobs: BatchJobs, called: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 6
+    chunks = ceil(len(products(60)) / 1024)
+    fixed = FIXED_OPERATIONS + OPERATIONS_BESIDES
+    monkeypatch.setattr(chunk_retries, "MAX_OPERATIONS", fixed + chunks + most)
+
+    def down(_tasks: Sequence[Task]) -> None:
+        raise DownError("down")
+
+    called.rule = down
+    jobs.cut(1024, at_once=2)
+
+    ended = jobs.run(products(60))
+
+    assert not ended.succeeded
+    assert jobs.error["type"] == "too_many_repetitions"
+    assert "DownstreamUnavailableError" in jobs.error["message"]
+    # Both threads may count at the same time.
+    assert most <= retries_of_chunks(ended) <= most + 1
+
+
+def test_a_shard_takes_five_operations_of_its_parent_and_no_more(jobs: BatchJobs) -> None:
+    jobs.cut(1024, shards=2)
+    broken = [OSError("no file descriptors")] * 4
+    served: Counter[int] = Counter()
+
+    def serve(event: Any, context: DurableContext) -> Any:
+        served[event["shard"]] += 1
+        if served[event["shard"]] <= MAX_REPETITIONS_OF_SHARD:
+            raise broken.pop()
+        return batch_shard.serve(event, context)
+
+    jobs.shard = durable_execution(serve)
+
+    ended = jobs.run(products(40))
+
+    assert ended.succeeded
+    of_shards = 2 * FIXED_OPERATIONS_OF_SHARD + len(jobs.parts("processed"))
+    assert jobs.result["actual"]["operations"] == FIXED_OPERATIONS + 2 * 5 + of_shards
 
 
 def test_a_destination_that_stays_away_ends_the_batch(jobs: BatchJobs, called: Destination) -> None:
