@@ -126,7 +126,7 @@ def test_many_workers_are_fast_again_when_the_destination_is() -> None:
     shared = Shared(50, 10)
     shared.run(600)
     shared._capacity = 100_000
-    shared.run(180)
+    shared.run(400)
     shared.taken.clear()
 
     shared.run(10)
