@@ -88,7 +88,9 @@ class PipelinesStack(Stack):
             },
         )
         self._let_read_sources(job.role)
-        self.data.grant(job.role, "s3:GetObject", "s3:PutObject", on=(WORK, RESULTS, DATASETS))
+        self.data.grant(job.role, "s3:GetObject", "s3:PutObject", on=(WORK, DATASETS))
+        # Rejects and differences are for people: no pipeline reads them.
+        self.data.grant(job.role, "s3:PutObject", on=(RESULTS,))
         self._let_join_results(job.role)
         # What was loaded is read again, to be compared with what should have been.
         self.datasets.grant(job.role, "dynamodb:BatchWriteItem", "dynamodb:BatchGetItem")

@@ -18,7 +18,6 @@ from tests.stacks.synthesis import Properties, Templates, synthesized
 
 MINUTE, DAY = 60, 24 * 60 * 60
 
-DATA = ("incoming", "work", "results", "datasets")
 # Without it S3 says "forbidden" of what is not there.
 LIST = {("s3:ListBucket", "DataBucket")}
 CALL_ENDPOINTS = {
@@ -34,7 +33,7 @@ def objects(action: str, *folders: str) -> set[Right]:
 MOVE_DATASETS = (
     LIST
     | CALL_ENDPOINTS
-    | objects("GetObject", *DATA)
+    | objects("GetObject", "incoming", "work", "datasets")
     | objects("PutObject", "work", "results", "datasets")
     | {
         ("dynamodb:BatchWriteItem", "DatasetsTable"),
