@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from functions.pipelines.csv_format import CsvFormat
 from functions.pipelines.http_source import Page, Pause, RefusedItem
+from functions.pipelines.lines import MAX_LINE_BYTES
 from functions.pipelines.manifest import Position
 from functions.pipelines.objects import (
     DatasetChangedError,
@@ -271,7 +272,7 @@ def gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _of_record(item: int, offset: int, record: Record) -> Found:
     try:
-        return Found(item, offset, record_line(record), is_reject=False)
+        return Found(item, offset, _fitting_line(record), is_reject=False)
     except RecordRefusedError as refused:
         return Found(
             item,
@@ -279,6 +280,16 @@ def _of_record(item: int, offset: int, record: Record) -> Found:
             reject_line(refused, "extract", record, item=item, at=offset),
             is_reject=True,
         )
+
+
+def _fitting_line(record: Record) -> bytes:
+    """*record* as a line; a longer one of a file is not even read, and others are no better."""
+    line = record_line(record)
+    if len(line) > MAX_LINE_BYTES:
+        raise RecordRefusedError(
+            Refusal.TOO_LONG, f"the record is longer than {MAX_LINE_BYTES} bytes as JSON"
+        )
+    return line
 
 
 def _page_lines(number: int, items: Sequence[Any]) -> tuple[list[bytes], list[bytes]]:

@@ -151,6 +151,17 @@ class TestRejects:
 
         assert [reject["record"] for reject in jobs.rejects] == [strange]
 
+    def test_a_record_is_as_long_as_it_may_be_wherever_it_comes_from(
+        self, jobs: PipelineJobs
+    ) -> None:
+        long = product(1, name="x" * 256 * 1024)
+        jobs.pages.pages = [[product(0), long]]
+
+        jobs.run(source=API, tolerated_rejects_percent=50)
+
+        [reject] = jobs.rejects
+        assert (reject["error"], reject["record"]) == ("too_long", long)
+
     def test_one_reject_too_many_loads_nothing(self, jobs: PipelineJobs) -> None:
         records = [*products(98), product(98, price=-1), product(99, price=-1)]
         jobs.objects.store(INCOMING, as_jsonl(records))
