@@ -27,6 +27,7 @@ from functions.shared.redaction import redact_text
 DELIVERY_UNKNOWN = "delivery_unknown"
 ROLLBACK_INCOMPLETE = "rollback_incomplete"
 RESULT_NOT_RECORDED = "result_not_recorded"
+TOO_MANY_FAILURES = "too_many_failures"
 # Codes of executions that ended under their workflow: no line of it ran any more.
 CUT_OFF = frozenset(
     {
@@ -46,24 +47,38 @@ CUT_OFF = frozenset(
 # Codes of jobs that a retry does not mend, as the error contract has it.
 FOR_A_NEW_JOB = frozenset(
     {
+        "chunk_too_slow",
+        "dataset_not_splittable",
+        "dataset_too_large",
         "delivery_unknown",
         "document_conflict",
         "invalid_job",
         "invalid_run_at",
         "mail_rejected",
         "malformed_payload",
+        "mixed_formats",
         "order_conflict",
         "payload_changed",
         "payload_not_found",
         "payload_too_large",
         "reviewers_unreachable",
         "run_at_too_far",
+        "source_too_large",
+        "staged_part_changed",
         "stock_too_scattered",
+        "too_many_objects",
+        "too_many_parts",
+        "unknown_format",
+        "unknown_processor",
         "unknown_sku",
+        "unknown_time_zone",
+        "unknown_transform",
         "unreadable_row",
         "unwritable_row",
     }
 )
+# Types of jobs that have no undo; whoever reads that none was done would look for one.
+WITHOUT_UNDO = frozenset({"batch-processing", "data-pipeline", "send-email"})
 
 _SIREN, _RED, _YELLOW, _GREEN, _WHITE = "🚨", "🔴", "🟡", "🟢", "⚪"
 
@@ -113,7 +128,8 @@ class _Words:
     is_for_everyone: bool = False
 
 
-_STAYS = "what its finished steps did stays done; nothing more was undone."
+_UNDONE = "; nothing more was undone"
+_STAYS = f"what its finished steps did stays done{_UNDONE}."
 _GIVEN_UP = _Words(_RED, "Job failed", "The job was given up on. Look, mend the cause, then retry.")
 _ANEW = _Words(
     _RED,
@@ -181,6 +197,14 @@ _BY_ERROR = {
         _SECTION_ROLLBACK,
         is_for_everyone=True,
     ),
+    TOO_MANY_FAILURES: _Words(
+        _RED,
+        "Too many failures",
+        "All records were tried, and more of them failed than the job tolerates; the others are"
+        " processed. Look at the failures by code: where the records are at fault, mend them or"
+        " deploy a mended processor, then retry the failed ones; where the destination was, retry"
+        " the failed ones at once.",
+    ),
     DELIVERY_UNKNOWN: _Words(
         _RED,
         "Delivery unknown",
@@ -220,7 +244,7 @@ def _job_notice(letter: JobDeadLetter, found: Finding, around: Surroundings) -> 
     return Notice(
         symbol=words.symbol,
         title=f"{words.title}: {job_type}",
-        advice=words.advice,
+        advice=words.advice.replace(_UNDONE, "") if job_type in WITHOUT_UNDO else words.advice,
         facts=(*facts, *_shared_facts(letter.origin, around)),
         said=_first_line(error.message) if error else None,
         commands=_job_commands(letter, found, around.stage),
@@ -235,6 +259,8 @@ def _job_commands(letter: JobDeadLetter, found: Finding, stage: str) -> tuple[Co
     commands = [Command.of_job("Look", "show", letter.job_id, stage)]
     ended = found.situation is Situation.ENDED and found.status in RETRYABLE
     code = found.error.type if found.error else None
+    if ended and code == TOO_MANY_FAILURES:
+        commands.append(Command.of_job("Retry failed", "retry-failed", letter.job_id, stage))
     # After a rollback that gave up, whether to retry is for the runbook to say.
     if (ended and code not in FOR_A_NEW_JOB | {ROLLBACK_INCOMPLETE}) or (
         found.situation is Situation.UNSEEN

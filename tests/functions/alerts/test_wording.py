@@ -14,7 +14,13 @@ from functions.alerts.alert import alert_from_body
 from functions.alerts.fingerprint import fingerprint, normalised
 from functions.alerts.job_finding import Finding, Situation
 from functions.alerts.notice import Notice, Sightings
-from functions.alerts.wording import CUT_OFF, FOR_A_NEW_JOB, Surroundings, notice
+from functions.alerts.wording import (
+    CUT_OFF,
+    FOR_A_NEW_JOB,
+    WITHOUT_UNDO,
+    Surroundings,
+    notice,
+)
 from functions.shared.errors import error_code
 from functions.shared.job import RETRYABLE, JobError, JobStatus
 from jobctl import cli
@@ -122,6 +128,20 @@ def test_what_a_retry_alone_does_not_mend_comes_without_that_command(error: str)
     assert commands(error) == [LOOK]
 
 
+def test_records_that_failed_are_offered_before_the_whole_batch() -> None:
+    told = said(
+        dead_letter_body(job_type="batch-processing"),
+        ended(error=JobError("too_many_failures", "20 of 100 records failed; not_json 20")),
+    )
+
+    assert [command.line for command in told.commands] == [
+        LOOK,
+        "jobctl --stage dev retry-failed job-1",
+        RETRY,
+    ]
+    assert "where the destination was, retry the failed ones at once" in told.advice
+
+
 def test_what_a_retry_does_not_mend_is_as_the_error_contract_has_it() -> None:
     entries = (entry for entry in CONTRACT if entry.source is Source.ROW)
 
@@ -174,9 +194,27 @@ def test_what_was_undone_is_told_with_whatever_the_job_failed_of() -> None:
     ],
 )
 def test_a_job_that_was_cut_off_is_said_to_leave_its_effects(status: JobStatus, code: str) -> None:
-    told = said(dead_letter_body(), ended(status, JobError(code, "")))
+    told = said(dead_letter_body(job_type="order-transaction"), ended(status, JobError(code, "")))
 
     assert "what its finished steps did stays done; nothing more was undone" in told.advice
+
+
+@pytest.mark.parametrize("job_type", sorted(WITHOUT_UNDO))
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (JobStatus.TIMED_OUT, "execution_timed_out"),
+        (JobStatus.CANCELLED, "execution_stopped"),
+        (JobStatus.FAILED, "checkpoint"),
+    ],
+)
+def test_of_a_job_that_has_no_undo_none_is_told(
+    status: JobStatus, code: str, job_type: str
+) -> None:
+    told = said(dead_letter_body(job_type=job_type), ended(status, JobError(code, "")))
+
+    assert "what its finished steps did stays done." in told.advice
+    assert "undone" not in told.advice
 
 
 def all_below(kind: type[Exception]) -> set[type[Exception]]:
@@ -330,6 +368,7 @@ def test_a_normalised_message_holds_no_secret() -> None:
     "found",
     [
         ended(),
+        ended(error=JobError("too_many_failures", "why")),
         Finding(
             situation=Situation.UNSETTLED,
             job=any_job(status=JobStatus.PROCESSING),
