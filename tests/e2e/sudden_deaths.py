@@ -60,13 +60,18 @@ def sudden_deaths(
     done = threading.Event()
 
     def strike() -> None:
-        due = time.monotonic() + chance.uniform(*between_seconds)
+        due: float | None = None
         while not done.wait(0.2):
             busy = deaths.look(deployed, apps)
-            if busy and time.monotonic() >= due and deaths.kills < most:
+            if not busy or deaths.kills == most:
+                continue
+            # Not from the last death: who dies before the first call gets nowhere, ever.
+            if due is None:
+                due = time.monotonic() + chance.uniform(*between_seconds)
+            elif time.monotonic() >= due:
                 callers.kill(chance.choice(busy))
                 deaths.kills += 1
-                due = time.monotonic() + chance.uniform(*between_seconds)
+                due = None
 
     striking = threading.Thread(target=strike)
     striking.start()
