@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -101,6 +102,22 @@ def test_a_process_killed_at_a_checkpoint_is_replaced(
     assert rule["applied"] in (0, 1)
     [rule] = deployed.control("GET", "faults")
     assert rule["applied"] == 1
+
+
+def test_an_invocation_that_died_is_an_operation_of_the_execution(
+    deployed: DeployedStack,
+) -> None:
+    deployed.control(
+        "POST",
+        "faults",
+        {"action": "kill-before", "operation": "CheckpointDurableExecution", "contains": "counted"},
+    )
+
+    arn = deployed.start("Steps", {"steps": 3}, "counted")
+    deployed.wait(arn)
+
+    usage = deployed.control("GET", f"usage?execution={quote(arn, safe='')}")
+    assert usage["operations"] == 1 + 3 + 1
 
 
 def test_the_second_call_is_struck_when_the_rule_says_so(deployed: DeployedStack) -> None:
