@@ -138,7 +138,10 @@ class PartLedger:
         return totals if is_there else None
 
     def manifest(self) -> Manifest:
-        return Manifest.from_json(b"".join(self._objects.read(ObjectRef(self.manifest_key))))
+        try:
+            return Manifest.from_json(b"".join(self._objects.read(ObjectRef(self.manifest_key))))
+        except ObjectMissingError:
+            raise _gone() from None
 
     def write_manifest(self, source: Any, parts: int) -> Manifest:
         """Say what the whole is; written last, for it says that all parts are there."""

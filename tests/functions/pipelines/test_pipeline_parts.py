@@ -135,6 +135,10 @@ class TestLedger:
         with pytest.raises(StagedPartChangedError):
             ledger.checked_body(summary)
 
+    def test_a_manifest_that_was_forgotten_is_told_as_a_part_of_the_stage(self) -> None:
+        with pytest.raises(StagedPartChangedError, match="retry the job"):
+            PartLedger(FakeObjects(), PREFIX).manifest()
+
     def test_what_is_unmarked_is_done_again(self) -> None:
         ledger = PartLedger(FakeObjects(), PREFIX)
         ledger.mark(any_summary())
