@@ -16,6 +16,8 @@ from functions.pipelines.objects import ObjectHead, ObjectMissingError, ObjectRe
 from functions.pipelines.records import Record
 from functions.shared.errors import PermanentError
 
+# In the place of a part: its ETag is not that of a part whose records were all rejected.
+_TO_BE_MADE = b"to be made again\n"
 # Of the digest of a part's rejects, in their name.
 _REJECTS_DIGITS = 16
 
@@ -99,7 +101,7 @@ class PartLedger:
 
     def unmark(self, part: int) -> None:
         """Let it be done again."""
-        self._objects.put(self.part_key(part), b"")
+        self._objects.put(self.part_key(part), _TO_BE_MADE)
 
     def body(self, part: int) -> bytes:
         return b"".join(self._read(self.part_key(part), part))

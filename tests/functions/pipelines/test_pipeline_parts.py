@@ -135,6 +135,18 @@ class TestLedger:
         with pytest.raises(StagedPartChangedError):
             ledger.checked_body(summary)
 
+    def test_of_two_that_make_a_part_again_the_first_to_write_wins(self) -> None:
+        """Though all that the first one read was rejected, so that its part is empty."""
+        objects = FakeObjects()
+        ledger = PartLedger(objects, PREFIX)
+        ledger.unmark(0)
+        objects.meanwhile = lambda: PartLedger(objects, PREFIX).add(0, Part([], [b"{}\n"]))
+
+        summary = ledger.add(0, Part([b"{}\n"]))
+
+        assert (summary.records, summary.rejected) == (0, 1)
+        assert objects.body(ledger.part_key(0)) == b""
+
     def test_a_manifest_that_was_forgotten_is_told_as_a_part_of_the_stage(self) -> None:
         with pytest.raises(StagedPartChangedError, match="retry the job"):
             PartLedger(FakeObjects(), PREFIX).manifest()
