@@ -1,6 +1,7 @@
 """The processors that a batch may name: a transform, and what is called with what it gives.
 
 To add one: write its transform (see `transforms/registry.py`) and name it here with what it calls.
+What is called is made in `batch_processors.py`. docs/pipelines.md shows both.
 """
 
 from collections.abc import Mapping
@@ -8,13 +9,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from functions.pipelines.processor import Call, Processor, Transform
-from functions.pipelines.transforms.as_is import AS_IS
+from functions.pipelines.transforms.identified import IDENTIFIED
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
 from functions.shared.errors import PermanentError
 
 
 class UnknownProcessorError(PermanentError):
     """No processor has the name that the payload gives."""
+
+
+class CallMissingError(LookupError):
+    """A processor calls something that nobody makes: a mistake in the code, and not of a job."""
 
 
 class Called(StrEnum):
@@ -43,7 +48,7 @@ PROCESSORS: Mapping[str, Recipe] = {
     "load-products": Recipe(
         NORMALIZE_PRODUCTS, Called.DATASET_TABLE, dataset="products", keeps_output=False
     ),
-    "post-records": Recipe(AS_IS, Called.ENDPOINT, keeps_output=False),
+    "post-records": Recipe(IDENTIFIED, Called.ENDPOINT, keeps_output=False),
 }
 
 
@@ -64,9 +69,14 @@ def processor_named(name: str, calls: Mapping[str, Call]) -> Processor:
 
     Raises:
         UnknownProcessorError: There is none of this name.
-        KeyError: It calls what *calls* lacks.
+        CallMissingError: It calls what *calls* lacks.
     """
     recipe = recipe_named(name)
+    if recipe.called is not None and recipe.called not in calls:
+        raise CallMissingError(
+            f"nothing makes what the processor calls: processor_of in"
+            f" functions/pipelines/batch_processors.py needs a case for Called.{recipe.called.name}"
+        )
     return Processor(
         # Two processors may share a transform; what they made is told apart by their names.
         transform=replace(recipe.transform, name=name),

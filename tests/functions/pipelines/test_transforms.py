@@ -12,6 +12,7 @@ from functions.pipelines.processor import Transform
 from functions.pipelines.record_format import json_record, record_line
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 from functions.pipelines.transforms.as_is import AS_IS
+from functions.pipelines.transforms.identified import IDENTIFIED
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
 from functions.pipelines.transforms.registry import (
     TRANSFORMS,
@@ -132,7 +133,10 @@ json_values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+SETTLED = [transform for transform in TRANSFORMS.values() if transform is not AS_IS]
+
+
+@pytest.mark.parametrize("transform", [*SETTLED, IDENTIFIED], ids=lambda each: each.name)
 @given(fields=st.dictionaries(st.sampled_from([*product(), "id"]), json_values))
 def test_whatever_a_record_holds_it_is_transformed_or_refused(
     transform: Transform, fields: dict[str, Any]
@@ -168,14 +172,19 @@ def test_a_mistake_in_a_transform_costs_the_record_and_tells_no_value() -> None:
 
 
 def test_what_a_transform_gives_is_checked() -> None:
-    error = refused({"id": "1"}, replace(AS_IS, name="mine", apply=lambda _: {}))
+    error = refused({"id": "1"}, replace(IDENTIFIED, name="mine", apply=lambda _: {}))
 
     assert (error.code, error.reason) == (Refusal.SCHEMA, "what mine gives: id is missing")
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
-def test_a_transform_gives_every_record_its_key(transform: Transform) -> None:
-    assert transform.key in transform.gives.required
+@given(record=st.dictionaries(st.text(max_size=3), json_values))
+def test_any_object_is_left_as_it_is_and_the_same_one_with_an_id_is_told_from_others(
+    record: dict[str, Any],
+) -> None:
+    assert transforming(AS_IS)(record) == record
+
+    identified = {**record, "id": "1"}
+    assert transforming(IDENTIFIED)(identified) == identified
 
 
 def test_a_transform_is_found_by_its_name() -> None:
@@ -183,5 +192,5 @@ def test_a_transform_is_found_by_its_name() -> None:
 
 
 def test_an_unknown_transform_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UnknownTransformError, match=r"one of as-is, normalize-products$"):
+    with pytest.raises(UnknownTransformError, match=f"one of {', '.join(TRANSFORMS)}$"):
         transform_named("secret")
