@@ -104,6 +104,9 @@ class ContractEntry:
         return self.retry is Retry.NEW_JOB and self.reaches is Reaches.ROW
 
 
+# Types of jobs that have no undo; whoever reads that none was done would look for one.
+WITHOUT_UNDO = frozenset({"batch-processing", "data-pipeline", "send-email"})
+
 NO_ROW = None
 # Every status: the row goes on as it was.
 UNTOUCHED = tuple(JobStatus)
@@ -1283,6 +1286,13 @@ _BATCH = (
         "for. The message says what the last one failed of.",
         "Find out why what the processor calls was away so often. Retry: chunks that are done are "
         "not done again.",
+    ),
+    _asked_ended(
+        Operation.BATCH,
+        "failed_records_too_large",
+        "All records were tried, and so many failed that they fit into no one file. They stay in "
+        "the parts below the run's `failed/`, which the message names.",
+        "Mend what most of them failed of, then retry: the chunks that they are in are done again.",
     ),
     _asked_ended(
         Operation.BATCH,

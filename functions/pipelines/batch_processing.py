@@ -13,12 +13,11 @@ from functions.pipelines.batch_report import Processed
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.batch_steps import (
     MEASURING,
-    REPORTING,
     measure_dataset,
     refuse_too_many_failures,
+    report_in_turns,
     settings,
     work_of,
-    write_report,
 )
 from functions.pipelines.batch_tree import process_in_shards
 from functions.pipelines.batch_worker import process_chunks
@@ -39,10 +38,6 @@ def handler(request: BatchRequest, context: DurableContext) -> dict[str, Any]:
     else:
         processed = Processed.nothing()
 
-    report = context.step(
-        write_report(request, measured, work, processed, context),
-        name="write-report",
-        config=REPORTING,
-    )
+    report = report_in_turns(request, measured, work, processed, context)
     refuse_too_many_failures(report, request)
     return report

@@ -1,30 +1,29 @@
 """How a batch ended: its failed records in one file, and a report of all counts.
 
-The parts in S3 are counted again before anything is said: a part that is missing, or that another
-attempt wrote meanwhile, shows here and not in somebody's books.
+The parts in S3 are counted again before anything is said, and the failed records compared by their
+keys: a part that is missing, and failed records of another attempt, show here and not in somebody's
+books.
 """
 
-import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.chunk import CountsDifferError
-from functions.pipelines.chunk_parts import SUMMARY
 from functions.pipelines.chunk_summary import ChunkSummary
 from functions.pipelines.execution_usage import ExecutionUsage
-from functions.pipelines.objects import ObjectHead, ObjectRef, Objects
+from functions.pipelines.failed_join import JoinPlace, join_failed
+from functions.pipelines.objects import Objects
 from functions.shared.batch_usage import Extent
 from functions.shared.job import canonical_json
 from functions.shared.prices import cost, off_by
 
 # In the row; the report has them all.
 MAX_SHOWN_SHARDS = 20
-# Parts that are read at the same time, and held.
-_AT_ONCE = 8
+# Instead of a report: where the next turn of joining failed records goes on.
+UNFINISHED = "unfinished"
 # Steps of which nothing is known while the report is written: its own, and what the row gets.
 _OPERATIONS_AFTER = 2
 _BYTES_AFTER = len("true")
@@ -84,17 +83,22 @@ def write_report(
     *,
     seconds: float,
     circumstances: Circumstances,
+    place: JoinPlace,
 ) -> dict[str, Any]:
     """Join the failed records, write the report, and give what of it goes into the job's row.
 
-    *usage* is that of the parent up to here, *seconds* what it took since the job was claimed.
+    Where there are too many to be joined in one turn, it gives the *place* of the next one. *usage*
+    is that of the parent up to here, *seconds* what it took since the job was claimed.
 
     Raises:
         CountsDifferError: What lies in S3 is not what the summaries say.
     """
     _check_parts(objects, work)
     if processed.summary.failed:
-        _join_failed(objects, work, processed.summary.failed)
+        expected = processed.summary.failed_keys
+        next_place = join_failed(objects, work.run, expected, place)
+        if next_place is not None:
+            return {UNFINISHED: next_place.to_event()}
     used = sum((shard.usage for shard in processed.shards), start=usage + _stored_inputs(work))
 
     def told(used: ExecutionUsage) -> dict[str, Any]:
@@ -126,53 +130,6 @@ def _check_parts(objects: Objects, work: BatchWork) -> None:
     there = sum(1 for _ in objects.in_prefix(work.run.processed))
     if there != work.plan.chunks:
         raise CountsDifferError(f"of {work.plan.chunks} processed parts {there} are in the bucket")
-
-
-def _join_failed(objects: Objects, work: BatchWork, failed: int) -> None:
-    """Join the failed parts, without those that tell of failures no more.
-
-    A record that failed before a process died may come through when its chunk is tried again; a
-    chunk that nothing fails in writes no failed part, so the one from before is still there.
-    """
-    lines = _joined(objects, work, objects.in_prefix(work.run.failed))
-    if lines > failed:
-        heads = objects.in_prefix(work.run.failed)
-        lines = _joined(objects, work, (head for head in heads if _counts(objects, work, head)))
-    if lines != failed:
-        raise CountsDifferError(f"{failed} records failed, and {lines} are in the failed parts")
-
-
-def _joined(objects: Objects, work: BatchWork, parts: Iterable[ObjectHead]) -> int:
-    """The lines of the joined *parts*."""
-    lines = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal lines
-        for piece in _bodies(objects, parts):
-            lines += piece.count(b"\n")
-            yield piece
-
-    objects.put_joined(work.run.failed_records, counted())
-    return lines
-
-
-def _counts(objects: Objects, work: BatchWork, failed_part: ObjectHead) -> bool:
-    """Whether the processed part beside it, which was written after it, knows of failures."""
-    name = failed_part.ref.key.removeprefix(work.run.failed)
-    processed = objects.head(ObjectRef(work.run.processed + name))
-    return ChunkSummary.from_text(processed.metadata[SUMMARY]).failed > 0
-
-
-def _bodies(objects: Objects, parts: Iterable[ObjectHead]) -> Iterator[bytes]:
-    """What is in the parts, in their order, some of them read ahead."""
-
-    def read(ref: ObjectRef) -> bytes:
-        return b"".join(objects.read(ref))
-
-    found = (part.ref for part in parts if part.size_bytes)
-    with ThreadPoolExecutor(_AT_ONCE) as readers:
-        while refs := list(itertools.islice(found, _AT_ONCE)):
-            yield from readers.map(read, refs)
 
 
 def _report(work: BatchWork, processed: Processed, actual: dict[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class BatchRun:
     def failed_records(self) -> str:
         return f"results/{self.job_id}/attempt-{self.attempt}/failed.jsonl"
 
+    def failed_section(self, number: int) -> str:
+        """A stretch of the failed records, where they are too many to be joined at once."""
+        return f"results/{self.job_id}/attempt-{self.attempt}/sections/{number:05}.jsonl"
+
     @property
     def report(self) -> str:
         return f"results/{self.job_id}/attempt-{self.attempt}/report.json"

@@ -1,12 +1,13 @@
 """What comes before the chunks of a batch and after them, as durable steps."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from aws_durable_execution_sdk_python import DurableContext, StepContext
-from aws_durable_execution_sdk_python.config import StepConfig
+from aws_durable_execution_sdk_python.config import Duration, StepConfig
 from aws_durable_execution_sdk_python.serdes import JsonSerDes
 
 from functions.pipelines import batch_report, batch_worker
@@ -16,7 +17,8 @@ from functions.pipelines.batch_request import BatchRequest, check_bucket
 from functions.pipelines.batch_run import BatchRun
 from functions.pipelines.batch_work import BatchWork
 from functions.pipelines.dataset import Dataset, measure
-from functions.pipelines.execution_usage import usage_of
+from functions.pipelines.execution_usage import ExecutionUsage, usage_of
+from functions.pipelines.failed_join import MAX_TURNS, FailedRecordsTooLargeError, JoinPlace
 from functions.pipelines.processors import Called
 from functions.pipelines.progress_notes import JobNotOursError, utc_now
 from functions.shared import names
@@ -82,6 +84,8 @@ class Measured:
 
 
 MEASURING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Measured))
+REPORT = "write-report"
+_BETWEEN_TURNS = Duration.from_seconds(1)
 # Everything is done but for the words.
 REPORTING = StepConfig(retry_strategy=PATIENTLY, serdes=JsonSerDes())
 
@@ -171,26 +175,60 @@ def work_of(request: BatchRequest, measured: Measured, run: JobRun) -> BatchWork
     )
 
 
-def write_report(
+def report_in_turns(
     request: BatchRequest,
     measured: Measured,
     work: BatchWork,
     processed: Processed,
     context: DurableContext,
+) -> dict[str, Any]:
+    """Write the report: in one turn, but for gigabytes of failed records.
+
+    Raises:
+        FailedRecordsTooLargeError: There are too many of them.
+    """
+    place = JoinPlace()
+    for turn in range(MAX_TURNS):
+        told = context.step(
+            _write_report(request, measured, work, processed, context, turn, place),
+            name=REPORT,
+            config=REPORTING,
+        )
+        if batch_report.UNFINISHED not in told:
+            return told
+        place = JoinPlace.from_event(told[batch_report.UNFINISHED])
+        # The next turn has an invocation to itself.
+        context.wait(_BETWEEN_TURNS, name="pause-before-next-turn")
+    raise FailedRecordsTooLargeError(
+        f"{processed.summary.failed} records failed, too many bytes for one file; they are below "
+        f"{work.run.failed}, with their reasons: mend what most of them failed of, and retry"
+    )
+
+
+def _write_report(
+    request: BatchRequest,
+    measured: Measured,
+    work: BatchWork,
+    processed: Processed,
+    context: DurableContext,
+    turn: int,
+    place: JoinPlace,
 ) -> Callable[[StepContext], dict[str, Any]]:
     def write(_step: StepContext) -> dict[str, Any]:
         return batch_report.write_report(
             batch_worker.objects,
             work,
             processed,
-            # Its own step may be known, and is counted as one to come.
-            usage_of(context, without="write-report"),
+            # Its own step may be known, and is counted as one to come; the others count.
+            usage_of(context, without=REPORT)
+            + ExecutionUsage(turn, turn * len(json.dumps(place.to_event()))),
             seconds=(utc_now() - parse_timestamp(measured.started_at)).total_seconds(),
             circumstances=Circumstances(
                 memory_mib=settings.memory_mib,
                 history_days=settings.history_days,
                 writes_records=_writes_records(request),
             ),
+            place=place,
         )
 
     return write

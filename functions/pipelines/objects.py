@@ -4,7 +4,7 @@ The port; S3 is behind it. Keys and contents are the data of others: no error an
 other than by the field of the payload that they came from.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -92,6 +92,13 @@ class Objects(Protocol):
 
     def put_joined(self, key: str, pieces: Iterable[bytes]) -> int:
         """Write *pieces* as one object without ever holding all of them; the bytes written."""
+        ...
+
+    def put_copied(self, key: str, refs: Sequence[ObjectRef]) -> None:
+        """Write objects of the data bucket as one, without reading them.
+
+        Each is 5 MiB to 5 GiB, and the last one may be smaller.
+        """
         ...
 
     def in_prefix(self, prefix: str, bucket: str | None = None) -> Iterator[ObjectHead]:

@@ -1,7 +1,7 @@
 """Objects in S3: read in ranges as they arrive, written whole."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import urllib3
@@ -115,6 +115,13 @@ class S3Objects:
             return len(head)
         return self._upload(key, head, parts)
 
+    def put_copied(self, key: str, refs: Sequence[ObjectRef]) -> None:
+        def copied(upload_id: str) -> Iterator["CompletedPartTypeDef"]:
+            for number, ref in enumerate(refs, start=1):
+                yield self._copy_part(key, upload_id, number, ref)
+
+        self._in_parts(key, copied)
+
     def in_prefix(self, prefix: str, bucket: str | None = None) -> Iterator[ObjectHead]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket or self._bucket_name, Prefix=prefix
@@ -144,15 +151,26 @@ class S3Objects:
             return None
 
     def _upload(self, key: str, head: bytes, parts: Iterator[bytes]) -> int:
+        written = 0
+
+        def uploaded(upload_id: str) -> Iterator["CompletedPartTypeDef"]:
+            nonlocal written
+            for number, part in enumerate(_prepended(head, parts), start=1):
+                yield self._upload_part(key, upload_id, number, part)
+                written += len(part)
+
+        self._in_parts(key, uploaded)
+        return written
+
+    def _in_parts(
+        self, key: str, made_by: Callable[[str], Iterable["CompletedPartTypeDef"]]
+    ) -> None:
+        """Write an object in parts, which *made_by* makes for an upload; all of them or none."""
         with _translated():
             upload = self._client.create_multipart_upload(Bucket=self._bucket_name, Key=key)
         upload_id = upload["UploadId"]
         try:
-            written = 0
-            made: list[CompletedPartTypeDef] = []
-            for part in _prepended(head, parts):
-                made.append(self._upload_part(key, upload_id, len(made) + 1, part))
-                written += len(part)
+            made = list(made_by(upload_id))
             with _translated():
                 self._client.complete_multipart_upload(
                     Bucket=self._bucket_name,
@@ -163,7 +181,19 @@ class S3Objects:
         except BaseException:
             self._abort(key, upload_id)
             raise
-        return written
+
+    def _copy_part(
+        self, key: str, upload_id: str, number: int, ref: ObjectRef
+    ) -> "CompletedPartTypeDef":
+        with _translated():
+            answer = self._client.upload_part_copy(
+                Bucket=self._bucket_name,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": ref.bucket or self._bucket_name, "Key": ref.key},
+            )
+        return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     def _upload_part(
         self, key: str, upload_id: str, number: int, body: bytes

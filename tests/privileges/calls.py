@@ -97,6 +97,7 @@ _ON_OBJECTS = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
     "CompleteMultipartUpload": "PutObject",
 }
 

@@ -29,6 +29,7 @@ S3_ACTIONS = {
     "HeadObject": "GetObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "ListObjectsV2": "ListBucket",
 }

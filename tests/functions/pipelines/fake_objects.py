@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -32,7 +32,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: `head`, `read`, `put`, `put_if`, `put_joined` or `in_prefix`, and of what."""
+    """One call: *method* is that of the port, and *key* of what."""
 
     method: str
     key: str
@@ -197,6 +197,11 @@ class FakeObjects:
         self._write(key, body, {})
         self._end("put_joined", number)
         return len(body)
+
+    def put_copied(self, key: str, refs: Sequence[ObjectRef]) -> None:
+        number = self._begin("put_copied", key)
+        self._write(key, b"".join(self._find(ref).body for ref in refs), {})
+        self._end("put_copied", number)
 
     def in_prefix(self, prefix: str, bucket: str | None = None) -> Iterator[ObjectHead]:
         number = self._begin("in_prefix", prefix)

@@ -237,6 +237,26 @@ def test_a_join_whose_pieces_fail_writes_nothing(store: Store) -> None:
         store.objects.head(ObjectRef("results/all"))
 
 
+def test_objects_are_put_together_without_being_read(store: Store) -> None:
+    store.objects.put("results/1", b"a" * 5 * 1024 * 1024)
+    store.objects.put("results/2", b"b")
+
+    store.objects.put_copied("results/all", [ObjectRef("results/1"), ObjectRef("results/2")])
+
+    joined = b"".join(store.objects.read(ObjectRef("results/all")))
+    assert joined == b"a" * 5 * 1024 * 1024 + b"b"
+
+
+def test_nothing_is_put_together_where_an_object_is_missing(store: Store) -> None:
+    store.objects.put("results/1", b"a" * 5 * 1024 * 1024)
+
+    with pytest.raises(ObjectMissingError):
+        store.objects.put_copied("results/all", [ObjectRef("results/1"), ObjectRef("results/2")])
+
+    with pytest.raises(ObjectMissingError):
+        store.objects.head(ObjectRef("results/all"))
+
+
 def test_objects_below_a_prefix_come_in_the_order_of_their_keys(store: Store) -> None:
     keys = ["in/b", "in/a/1", "in/é", "in/a-1", "in/B", "in/z", "in/\U0001f600", "in/\uffee"]
     for key in [*keys, "other/a", "in"]:
