@@ -24,6 +24,7 @@ from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.pipeline_request import PipelineRequest
 from functions.shared import names
 from jobctl import cli
+from local.command_line import main
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -67,6 +68,18 @@ def test_jobctl_understands_every_command(page: str, command: str) -> None:
     answer = CliRunner().invoke(cli.app, [*arguments, "--help"])
 
     assert answer.exit_code == 0, f"{page}: {answer.output}"
+
+
+@pytest.mark.parametrize(("page", "command"), of_program(r"(\.venv/bin/)?python -m local"))
+def test_the_platform_understands_every_command(
+    page: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, told = command.partition("-m local ")
+
+    with pytest.raises(SystemExit) as ended:
+        main([*shlex.split(told), "--help"])
+
+    assert ended.value.code == 0, f"{page}: {capsys.readouterr().err}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
