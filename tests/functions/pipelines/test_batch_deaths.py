@@ -99,7 +99,13 @@ def deaths(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deaths]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("shards", [0, 2], ids=["one execution", "a tree"])
+# Trees die in processes of their own besides, in tests/crash_rig.
+IN_SOAK = pytest.mark.soak
+
+
+@pytest.mark.parametrize(
+    "shards", [pytest.param(0, id="one execution"), pytest.param(2, id="a tree", marks=IN_SOAK)]
+)
 def test_wherever_a_process_dies_every_record_is_counted_once(deaths: Deaths, shards: int) -> None:
     deaths.jobs.cut(650, shards=shards)
     baseline, calls, passages = deaths.undisturbed()
@@ -123,7 +129,10 @@ def test_wherever_a_process_dies_every_record_is_counted_once(deaths: Deaths, sh
 
 
 # In a tree most points are those of one execution again, in a shard.
-@pytest.mark.parametrize(("shards", "every"), [(0, 1), (2, 3)], ids=["one execution", "a tree"])
+@pytest.mark.parametrize(
+    ("shards", "every"),
+    [pytest.param(0, 1, id="one execution"), pytest.param(2, 3, id="a tree", marks=IN_SOAK)],
+)
 def test_wherever_an_attempt_ends_the_next_one_counts_every_record_once(
     deaths: Deaths, shards: int, every: int
 ) -> None:
