@@ -34,7 +34,7 @@ def handler(request: BatchRequest, context: DurableContext) -> dict[str, Any]:
     if work.plan.shards:
         processed = process_in_shards(work, settings.batch_shard_arn, context)
     elif work.plan.chunks:
-        processed = Processed(process_chunks(work, context))
+        processed = Processed(process_chunks(work, context, began_at=measured.began_at))
     else:
         processed = Processed.nothing()
 

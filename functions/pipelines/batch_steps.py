@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from aws_durable_execution_sdk_python import DurableContext, StepContext
@@ -70,6 +71,11 @@ class Measured:
     dataset: Dataset
     created_at: str
     started_at: str
+
+    @property
+    def began_at(self) -> datetime:
+        """After a `run_at` this is long after the execution's own beginning."""
+        return parse_timestamp(self.started_at)
 
     def to_event(self) -> dict[str, Any]:
         return {
@@ -222,7 +228,7 @@ def _write_report(
             # Its own step may be known, and is counted as one to come; the others count.
             usage_of(context, without=REPORT)
             + ExecutionUsage(turn, turn * len(json.dumps(place.to_event()))),
-            seconds=(utc_now() - parse_timestamp(measured.started_at)).total_seconds(),
+            seconds=(utc_now() - measured.began_at).total_seconds(),
             circumstances=Circumstances(
                 memory_mib=settings.memory_mib,
                 history_days=settings.history_days,

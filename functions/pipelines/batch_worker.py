@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 from typing import Self
 
@@ -67,9 +68,16 @@ sleep = time.sleep
 
 
 def process_chunks(
-    work: BatchWork, context: DurableContext, *, shard: int | None = None
+    work: BatchWork,
+    context: DurableContext,
+    *,
+    shard: int | None = None,
+    began_at: datetime | None = None,
 ) -> ChunkSummary:
     """Process all chunks of *shard*, or of the batch; the first one that fails ends it.
+
+    *began_at* is since when it is worked on, for the estimate of its end; None: the execution's
+    beginning, which may be days earlier where it waited.
 
     Raises:
         ChildContextError: A chunk failed; its `error_type` says why.
@@ -78,7 +86,7 @@ def process_chunks(
         CountsDifferError: The sum is not that of all chunks.
     """
     chunks = work.chunks_of(shard)
-    worker = _worker(work, shard, context)
+    worker = _worker(work, shard, context, began_at)
     most = most_repetitions(len(chunks))
     results: BatchResult[ChunkSummary] = context.map(
         chunks,
@@ -143,9 +151,12 @@ def _chunk(
     return process
 
 
-def _worker(work: BatchWork, shard: int | None, context: DurableContext) -> Worker:
+def _worker(
+    work: BatchWork, shard: int | None, context: DurableContext, began_at: datetime | None
+) -> Worker:
     run = work.run
     execution = context.state.get_execution_operation()
+    begun = execution.start_timestamp if execution is not None else None
     return Worker(
         run=run,
         objects=objects,
@@ -155,7 +166,7 @@ def _worker(work: BatchWork, shard: int | None, context: DurableContext) -> Work
         notes=ProgressNotes(
             _noting(run, shard),
             len(work.chunks_of(shard)),
-            began_at=execution.start_timestamp if execution is not None else None,
+            began_at=began_at or begun,
             shards=work.plan.shards,
         ),
         pace=Pace(clock),

@@ -1,15 +1,25 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
 import pytest
-from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python import DurableContext, StepContext, durable_execution
 
-from functions.pipelines import batch_shard, batch_worker, chunk_retries, progress_notes
+from functions.pipelines import (
+    batch_processing,
+    batch_shard,
+    batch_steps,
+    batch_worker,
+    chunk_retries,
+    progress_notes,
+)
+from functions.pipelines.batch_request import BatchRequest
+from functions.pipelines.batch_steps import Measured
 from functions.pipelines.digest import KeyDigest
 from functions.pipelines.processor import DownstreamThrottledError, Task
 from functions.pipelines.records import RecordRefusedError
@@ -21,7 +31,8 @@ from functions.shared.batch_plan import (
     OPERATIONS_BESIDES,
 )
 from functions.shared.errors import PermanentError, TransientError
-from functions.shared.job import JobError, JobStatus
+from functions.shared.job import JobError, JobStatus, parse_timestamp, timestamp
+from functions.shared.start_event import JobRun
 from tests.functions.job_table_rows import Rows
 from tests.functions.pipelines.batch_jobs import (
     JOB,
@@ -540,6 +551,35 @@ def test_the_row_tells_how_far_a_batch_is(
     assert seen == sorted(seen)
     assert seen[0] == (0, chunks)
     assert seen[-1] == (chunks - 1, chunks)
+
+
+def test_the_expected_end_is_reckoned_since_the_job_was_claimed(
+    jobs: BatchJobs, called: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not since the execution began, which may wait for days for the job's `run_at`."""
+    monkeypatch.setattr(progress_notes, "seconds_between_notes", lambda _shards: 0)
+    measure = batch_steps.measure_dataset
+
+    def measured(request: BatchRequest, run: JobRun) -> Callable[[StepContext], Measured]:
+        claimed = timestamp(datetime.now(UTC) - timedelta(hours=1))
+        step = measure(request, run)
+        return lambda context: replace(step(context), started_at=claimed)
+
+    monkeypatch.setattr(batch_processing, "measure_dataset", measured)
+    ends: list[timedelta] = []
+
+    def look(_tasks: Sequence[Task]) -> None:
+        progress = jobs.row["progress"]
+        if int(progress["done"]) and "ends_at" in progress:
+            ends.append(parse_timestamp(progress["ends_at"]) - datetime.now(UTC))
+
+    called.rule = look
+
+    jobs.run(products(100))
+
+    # Of an hour so far; in less than a second it would have been over.
+    assert ends
+    assert max(ends) > timedelta(minutes=10)
 
 
 def test_a_task_keeps_its_key_whatever_the_cut(jobs: BatchJobs, called: Destination) -> None:
