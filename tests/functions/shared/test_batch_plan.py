@@ -153,6 +153,14 @@ def test_a_chunk_fits_into_memory_and_into_a_third_of_an_invocation(
     assert (of_a_chunk - 1) / wishes.records_per_second * cut.chunks_at_once <= 300
 
 
+def test_what_all_threads_of_a_worker_make_fits_into_a_quarter_of_its_memory() -> None:
+    """Of each byte that is no text six are written; a part is held once more to be sent."""
+    wishes = Wishes()
+    longest = max(6 * MAX_LONG_CHUNK_BYTES, MAX_FIXED_CHUNK_BYTES)
+
+    assert 2 * longest * wishes.chunks_at_once <= wishes.memory_mib * 1024 * 1024 / 4
+
+
 @given(plans())
 def test_the_predicted_operations_are_those_of_the_cut(
     made: tuple[DatasetSize, Wishes, Plan],
