@@ -6,7 +6,6 @@ Only records that failed are tried again by the next attempt, with the chunk tha
 """
 
 import itertools
-import resource
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from functions.pipelines.digest import KeyDigest
 from functions.pipelines.failed_records import failed_line
 from functions.pipelines.objects import Objects
 from functions.pipelines.pace import Pace
+from functions.pipelines.peak_memory import peak_memory_mib
 from functions.pipelines.processor import Call, Processor, Task
 from functions.pipelines.progress_notes import ProgressNotes
 from functions.pipelines.record_format import record_line
@@ -39,7 +39,6 @@ from functions.shared.errors import PermanentError
 
 # Between two looks at the clock and at the job's row.
 GROUP = 500
-_KIB_PER_MIB = 1024
 
 
 class CountsDifferError(PermanentError):
@@ -225,12 +224,11 @@ class _Part:
         Raises:
             CountsDifferError: They do not add up.
         """
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _KIB_PER_MIB
         summary = ChunkSummary(
             self._digest,
             few_codes(self._failures),
             work_millis,
-            peak,
+            peak_memory_mib(),
             failed_keys=KeyDigest.of(self._failed_keys),
         )
         if summary.records != self.records:
