@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from functions.shared.batch_plan import DatasetSize, DatasetTooLargeError, Plan, Wishes, plan
@@ -26,6 +27,7 @@ _TOTAL = re.compile(r"bytes \d+-\d+/(?P<total>\d+)")
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _COMPRESSED = (".gz", ".parquet")
+_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 # The processor that writes each record into the dataset table, which costs more than all else.
 _WRITES_INTO_TABLE = "load-products"
 _JOB_TYPE = "batch-processing"
@@ -39,6 +41,7 @@ class Planned:
     size: DatasetSize
     wishes: Wishes
     plan: Plan
+    is_of_payload: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +88,10 @@ def plan_of_payload(
     dataset = fields.get("dataset")
     wishes = options.wishes(fields, directory.limits(_JOB_TYPE))
     if has_parts(dataset):
-        return _planned(_measured_parts(s3, dataset, directory.data_bucket), wishes)
-    bucket, key = _address(dataset, directory.data_bucket)
-    return _planned(_measured(s3, bucket, key), wishes)
+        size = _measured_parts(s3, dataset, directory.data_bucket)
+    else:
+        size = _measured(s3, *_address(dataset, directory.data_bucket))
+    return replace(_planned(size, wishes), is_of_payload=True)
 
 
 def _planned(size: DatasetSize, wishes: Wishes) -> Planned:
@@ -147,8 +151,7 @@ def _measured(s3: "S3Client", bucket: str, key: str) -> DatasetSize:
 def _measured_parts(s3: "S3Client", dataset: Mapping[str, Any], data_bucket: str) -> DatasetSize:
     with _missing_as_ours(s3):
         parts = parts_of(s3, dataset, data_bucket)
-        if any(part.key.endswith(_COMPRESSED) for part in parts):
-            raise _not_splittable()
+        _check_formats([part.key for part in parts], dataset.get("format"))
         joined = JoinedParts([part.size_bytes for part in parts])
         pieces = [
             b"".join(
@@ -158,6 +161,42 @@ def _measured_parts(s3: "S3Client", dataset: Mapping[str, Any], data_bucket: str
             for sampled in sample_ranges(joined.size_bytes)
         ]
     return _sampled(joined.size_bytes, pieces)
+
+
+def _check_formats(keys: Sequence[str], stated: Any) -> None:
+    """As the job finds it, and in its order: known, written alike, and such that it can be cut.
+
+    *stated* is the format that the payload names, which then is that of all; but for gzip.
+    """
+    ends = [_end(key, None if stated is None else str(stated)) for key in keys]
+    if any(end.format is None for end in ends):
+        raise InvalidJobError(
+            "payload.dataset: its objects must end with .jsonl, .ndjson or .csv, or it must say "
+            "its format"
+        )
+    for number, end in enumerate(ends):
+        if end != ends[0]:
+            raise InvalidJobError(
+                f"payload.dataset: object {number} is not written as the first one is (by the end "
+                "of its key): make a dataset of each format"
+            )
+    if ends and (ends[0].is_gzipped or ends[0].format == "parquet"):
+        raise _not_splittable()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What the end of a key tells of how its object is written; None: of no known format."""
+
+    format: str | None
+    is_gzipped: bool
+
+
+def _end(key: str, stated: str | None) -> _End:
+    name = key.rpartition("/")[2].lower()
+    is_gzipped = name.endswith(".gz")
+    suffix = PurePosixPath(name.removesuffix(".gz")).suffix
+    return _End(_FORMATS.get(suffix) if stated is None else stated, is_gzipped)
 
 
 def _sampled(size_bytes: int, pieces: list[bytes]) -> DatasetSize:

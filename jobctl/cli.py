@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
@@ -16,12 +16,21 @@ from rich.console import Console
 from rich.live import Live
 from typer.core import TyperGroup
 
-from functions.shared.job import InvalidJobError, Job, JobStatus, check_job_id, check_job_type
+from functions.shared.job import (
+    RETRYABLE,
+    InvalidJobError,
+    Job,
+    JobStatus,
+    check_job_id,
+    check_job_type,
+)
 from functions.shared.question import Answer
 from jobctl.batch_planning import Options, plan_of_payload, plan_of_records
 from jobctl.caller import caller
 from jobctl.client import DEFAULT_LIMIT, JobClient, Submission
 from jobctl.connection import LOCAL_STAGE, Connection
+from jobctl.contract import Operation, find
+from jobctl.dataset_files import DataBucket, has_files
 from jobctl.directory import StageDirectory
 from jobctl.errors import (
     AccessError,
@@ -148,7 +157,17 @@ class Target:
     @property
     def place(self) -> Place:
         option = "--local" if self.is_local else f"--stage {self.stage}"
-        return Place(option, inbox=self.connection.inbox)
+        return Place(option, inbox=self.connection.inbox, is_local=self.is_local)
+
+    def place_of(self, job: Job) -> Place:
+        """With the bucket of the job's files, where it has some and the bucket is told."""
+        if not has_files(job):
+            return self.place
+        # A stage may have none, and an operator may not be allowed to look: a line less.
+        with suppress(JobClientError):
+            bucket = DataBucket(self.directory.data_bucket, self.connection.endpoint_url)
+            return replace(self.place, bucket=bucket)
+        return self.place
 
 
 Stage = Annotated[
@@ -313,7 +332,12 @@ def retry(
     target = _target(context, stage, local=local)
     check_job_id(job_id)
     with _busy("starting it again"):
+        failed = target.client.get(job_id).error
         job = target.client.retry(job_id)
+    entry = None if failed is None else find(failed.type, Operation.EXECUTION)
+    if entry is not None and entry.is_for_a_new_job:
+        warning = f"{entry.names[0]} is not mended by a retry: {entry.meaning} {entry.advice}"
+        _err().print(f"jobctl: warning: {warning}", soft_wrap=True)
     _say(f"{job_id} is pending again, attempt {job.attempt}")
     if wait:
         _follow(target, job_id, timeout)
@@ -364,6 +388,11 @@ def retry_failed(
     _say(_submitted(submission))
     if wait:
         _follow(target, job.job_id, timeout)
+    elif job.status in RETRYABLE:
+        _say(f"look at it: {target.place.command('show', job.job_id)}")
+        _say(f"start it again: {target.place.command('retry', job.job_id)}")
+    elif job.is_terminal:
+        _say(f"look at it: {target.place.command('show', job.job_id)}")
     else:
         _say(f"watch it: {target.place.command('watch', job.job_id)}")
 
@@ -554,7 +583,7 @@ def _show(
     print_job(
         _out(),
         job,
-        place=target.place,
+        place=target.place_of(job),
         now=target.connection.now(),
         with_result=with_result,
         execution=execution,

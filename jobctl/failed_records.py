@@ -1,6 +1,9 @@
 """The failed records of a batch, submitted once more: as a batch of its own."""
 
 import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +16,34 @@ TOO_MANY_FAILURES = "too_many_failures"
 # As long as a UUID, so that `-failed-9999` fits behind it.
 _ROOT_LENGTH = 36
 _DIGEST_LENGTH = 8
+# What a destination says of a record, which it may say no more the next time.
+_OF_DESTINATION = re.compile(r"unavailable|refused(_[1-5]\d\d)?")
+# What is wrong with a record wherever it goes, as the readers of datasets say it.
+_OF_RECORD = frozenset(
+    {
+        "not_an_object",
+        "not_csv",
+        "not_json",
+        "not_utf8",
+        "quoted_line_break",
+        "schema",
+        "too_long",
+        "too_many_decimals",
+        "transform_failed",
+        "truncated",
+        "unfit_for_table",
+        "wrong_columns",
+    }
+)
+_COUNTED = re.compile(r"\b([a-z][a-z0-9_]*) [1-9]\d*\b")
+
+
+class Blame(StrEnum):
+    """What the records failed of, all of them together."""
+
+    RECORDS = "the records alone"
+    DESTINATION = "the destination, at least of some"
+    UNKNOWN = "nobody tells"
 
 
 def submit_failed_records(client: JobClient, job_id: str) -> Submission:
@@ -37,6 +68,22 @@ def submit_failed_records(client: JobClient, job_id: str) -> Submission:
 def has_failed_records(job: Job) -> bool:
     """Whether there is a file of records that failed, and the rest was processed."""
     return why_not(job) is None
+
+
+def blame(job: Job) -> Blame:
+    """Who is to blame, by the codes of the result or of the error's message."""
+    failures = _result(job).get("failures")
+    if isinstance(failures, Mapping):
+        codes = set(failures)
+        # Codes of a transform are not all known here; a destination's are.
+        known = bool(codes)
+    else:
+        message = "" if job.error is None else job.error.message
+        codes = set(_COUNTED.findall(message))
+        known = bool(codes & _OF_RECORD)
+    if any(_OF_DESTINATION.fullmatch(code) for code in codes):
+        return Blame.DESTINATION
+    return Blame.RECORDS if known else Blame.UNKNOWN
 
 
 def why_not(job: Job) -> str | None:

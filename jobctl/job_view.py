@@ -20,11 +20,12 @@ from rich.text import Text
 
 from functions.shared.job import RETRYABLE, Job, JobStatus, Progress, cut
 from functions.shared.question import Answer, Question
-from jobctl.contract import Operation, find
+from jobctl.contract import WITHOUT_UNDO, Operation, find
+from jobctl.dataset_files import DataBucket, file_lines
 from jobctl.dataset_view import count_lines, ends_in_text, progress_text, share_text
 from jobctl.execution_tree import Execution, Unread
 from jobctl.execution_view import execution_as_data, print_operations
-from jobctl.failed_records import has_failed_records
+from jobctl.failed_records import Blame, blame, has_failed_records
 from jobctl.lines import LABEL_WIDTH, Line, print_lines
 from jobctl.question_view import asked_as_data, asked_lines, waits_text
 from jobctl.questions import Asked, waits_for
@@ -32,6 +33,7 @@ from jobctl.times import age, between, both_clocks
 
 RUNBOOK = "docs/runbook.md"
 _MAX_KEYS_BYTES = 200
+_NOTHING_UNDONE = " Nothing more was undone."
 _FIXED_WORD = re.compile(r"[a-z_]{1,32}")
 
 _JOBS_COLUMNS = ("JOB", "TYPE", "STATUS", "AGE")
@@ -64,6 +66,8 @@ class Place:
 
     option: str
     inbox: str | None = None
+    is_local: bool = False
+    bucket: DataBucket | None = None
 
     def command(self, verb: str, name: str, *options: str) -> str:
         """A line to copy; an id or type may begin with a dash, which must not make it an option."""
@@ -93,6 +97,7 @@ def print_job(
             print_operations(console, execution, now, f"{'operations':<{LABEL_WIDTH}}")
         case Unread(reason):
             print_lines(console, [Line("operations", reason, is_prose=True)])
+    print_lines(console, _failed_record_lines(job, place))
     commands = [*_answer_commands(job, waiting, place), *_next_commands(job, place)]
     print_lines(console, (Line("next", command) for command in commands))
 
@@ -119,16 +124,10 @@ def job_lines(
     yield from _time_lines(job, now)
     if job.dispatch is not None:
         yield Line("dispatch", f"{job.dispatch}: its producer invokes it")
-    if job.error is not None:
-        step = f" in step {job.error.step}" if job.error.step else ""
-        yield Line("error", f"{job.error.type}{step}")
-        yield Line("", job.error.message, is_prose=True)
-        entry = find(job.error.type, Operation.EXECUTION)
-        if entry is not None:
-            yield Line("meaning", f"{entry.meaning} {entry.advice}", is_prose=True)
-        for undone in job.error.undone:
-            yield Line("undone", undone, is_prose=True)
-    yield from count_lines(_members(job.result))
+    yield from _error_lines(job)
+    members = _members(job.result)
+    yield from count_lines(members, is_local=place.is_local)
+    yield from file_lines(job, members, place.bucket)
     yield from _result_lines(job.result, with_result=with_result)
     yield Line("payload", _payload_text(job))
     if job.execution_arn is not None:
@@ -137,6 +136,22 @@ def job_lines(
             yield Line("console", link)
     if place.inbox is not None:
         yield Line("inbox", place.inbox)
+
+
+def _error_lines(job: Job) -> Iterable[Line]:
+    if job.error is None:
+        return
+    step = f" in step {job.error.step}" if job.error.step else ""
+    yield Line("error", f"{job.error.type}{step}")
+    yield Line("", job.error.message, is_prose=True)
+    entry = find(job.error.type, Operation.EXECUTION)
+    if entry is not None:
+        meaning = entry.meaning
+        if job.job_type in WITHOUT_UNDO:
+            meaning = meaning.removesuffix(_NOTHING_UNDONE)
+        yield Line("meaning", f"{meaning} {entry.advice}", is_prose=True)
+    for undone in job.error.undone:
+        yield Line("undone", undone, is_prose=True)
 
 
 def _time_lines(job: Job, now: datetime) -> Iterable[Line]:
@@ -195,11 +210,31 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def _failed_record_lines(job: Job, place: Place) -> Iterable[Line]:
+    """Whether to try again what failed: not by itself where as many may fail, nor in vain."""
+    if not has_failed_records(job):
+        return
+    command = place.command("retry-failed", job.job_id, "--wait")
+    if job.status is JobStatus.COMPLETED:
+        yield Line("tolerated", "As many may fail. To try them again nevertheless:", is_prose=True)
+        yield Line("", command)
+        return
+    if blame(job) is Blame.RECORDS:
+        yield Line(
+            "next",
+            "Look at the failed records by their codes: the records are at fault, and fail again as"
+            " they are. Submit them mended, as a new job; or deploy a processor that takes them,"
+            " then:",
+            is_prose=True,
+        )
+        yield Line("", command)
+        return
+    yield Line("next", command)
+
+
 def _next_commands(job: Job, place: Place) -> Iterable[str]:
     """What a person would do next with a job in this status."""
     entry = find(job.error.type, Operation.EXECUTION) if job.error else None
-    if has_failed_records(job):
-        yield place.command("retry-failed", job.job_id, "--wait")
     if job.status in RETRYABLE and entry is not None and "rollback_incomplete" in entry.names:
         yield f"{RUNBOOK}#rollback-incomplete"
     elif job.status in RETRYABLE and entry is not None and entry.is_for_a_new_job:
@@ -314,7 +349,7 @@ def live_view(job: Job, now: datetime) -> RenderableType:
 
 
 def _progress_rows(job: Job, progress: Progress, now: datetime) -> Iterable[RenderableType]:
-    left = ends_in_text(progress, now)
+    left = ends_in_text(job, now)
     # What is left moves by itself; the moment that it ends at need not be told besides.
     shown = replace(job, progress=replace(progress, ends_at=None))
     yield Text("  " + ", ".join(filter(None, (progress_text(shown), left))))

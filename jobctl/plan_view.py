@@ -23,17 +23,24 @@ def plan_lines(planned: Planned) -> Iterable[Line]:
     """What `jobctl plan` prints."""
     size, wishes, plan = planned.size, planned.wishes, planned.plan
     predicted = plan.predicted
-    mean = f"{size.record_bytes:,.0f} bytes"
-    yield Line("records", f"{size.records:,} of about {mean}, {size_text(size.size_bytes)}")
+    if size.size_bytes:
+        mean = counted(round(size.record_bytes), "byte")
+        records = f"about {counted(size.records, 'record')} of about {mean}"
+        yield Line("records", f"{records}, {size_text(size.size_bytes)}")
+    else:
+        yield Line("records", "none: the dataset is empty")
     if plan.shards:
-        at_once = f"{plan.workers} worker{'s' * (plan.workers > 1)} at once"
-        yield Line("executions", f"{1 + plan.shards:,}: a parent of {plan.shards:,}, {at_once}")
+        at_once = f"{counted(plan.workers, 'worker')} at once"
+        shards = counted(plan.shards, "shard")
+        yield Line("executions", f"{1 + plan.shards:,}: one parent and {shards}, {at_once}")
     else:
         yield Line("executions", "1")
     if plan.chunks:
         each = min(plan.chunk_bytes, size.size_bytes)
         about = max(round(each / size.record_bytes), 1)
-        yield Line("chunks", f"{plan.chunks:,} of {size_text(each)}, about {about:,} records")
+        yield Line(
+            "chunks", f"{plan.chunks:,} of {size_text(each)}, about {counted(about, 'record')}"
+        )
     most = f"at most {predicted.largest_execution_operations:,} in one execution"
     yield Line("operations", f"{predicted.operations:,}; {most} (limit {_MOST_OPERATIONS:,})")
     most = f"at most {size_text(predicted.largest_execution_bytes)} in one execution"
@@ -41,8 +48,21 @@ def plan_lines(planned: Planned) -> Iterable[Line]:
     yield Line("written", f"{written}; {most} (limit {_MOST_MEGABYTES} MB)")
     yield Line("time", _time(predicted, wishes.target_seconds), is_prose=True)
     yield Line("cost", f"{dollars_text(predicted.dollars)}, list prices of us-east-1")
-    rate = f"{wishes.records_per_second:,.0f} records a second"
-    yield Line("assumed", f"{rate} and worker, at most {wishes.max_workers:,} workers")
+    rate = f"{counted(round(wishes.records_per_second), 'record')} a second"
+    most = counted(wishes.max_workers, "worker")
+    yield Line("assumed", f"{rate} and worker, at most {most}")
+    if planned.is_of_payload:
+        yield Line(
+            "checked",
+            "the dataset and the wishes alone: the job checks the payload's other fields, and the"
+            " first records against its processor, when it begins",
+            is_prose=True,
+        )
+
+
+def counted(number: int, what: str) -> str:
+    """So many of *what*, which is one or several."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _time(predicted: Prediction, target_seconds: float) -> str:
@@ -62,7 +82,9 @@ def size_text(size_bytes: float) -> str:
     unit = next(units)
     while value >= _THOUSAND and unit != _UNITS[-1]:
         value, unit = value / _THOUSAND, next(units)
-    return f"{value:,.0f} {unit}" if unit == _UNITS[0] else f"{value:,.1f} {unit}"
+    if unit == _UNITS[0]:
+        return counted(round(value), "byte")
+    return f"{value:,.1f} {unit}"
 
 
 def dollars_text(dollars: float) -> str:

@@ -313,6 +313,18 @@ class TestLookAfter:
         assert result.exit_code == 0
         assert result.stdout.startswith("job-1 is pending again, attempt 2\n")
 
+    def test_a_retry_that_does_not_help_is_warned_of(self, jobctl: Jobctl, table: JobTable) -> None:
+        claim(table)
+        fail(table)
+
+        result = jobctl("retry", "job-1")
+
+        [line] = result.stderr.splitlines()
+        assert line.startswith("jobctl: warning: mail_rejected is not mended by a retry: ")
+        job = table.get("job-1")
+        assert job is not None
+        assert job.status is JobStatus.PENDING
+
     def test_a_job_that_did_not_fail_is_not_retried(self, jobctl: Jobctl) -> None:
         assert "job-1 is pending" in refused(jobctl("retry", "job-1"), 2)
 

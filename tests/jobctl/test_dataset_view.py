@@ -1,12 +1,15 @@
 """What is told of batches and pipelines: counts, codes and shares, and nothing of a record."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from functions.shared.job import Job, JobStatus, Progress, canonical_json
+from functions.pipelines.records import Refusal
+from functions.shared.job import Job, JobError, JobStatus, Progress, canonical_json
 from jobctl.dataset_view import count_lines, ends_in_text, progress_text, share_text
+from jobctl.failed_records import Blame, blame
 from jobctl.job_view import Place, change_line, job_lines, live_view
 from tests.functions.job_table_rows import any_job
 from tests.jobctl.test_job_view import drawn, shown
@@ -50,6 +53,16 @@ def test_a_batch_tells_its_counts_its_failures_and_how_far_off_the_prediction_wa
     }
 
 
+def test_on_this_machine_time_and_cost_are_not_held_against_those_of_lambda() -> None:
+    told = {line.label: line.text for line in count_lines(BATCH, is_local=True)}
+
+    assert told["predicted"].endswith("$0.0098 on Lambda")
+    assert told["actual"].endswith("$0.01 here")
+    assert told["off by"] == (
+        "operations +2.0 %; time and cost are predicted for Lambda, this machine is another"
+    )
+
+
 def test_a_pipeline_tells_its_counts() -> None:
     assert told(PIPELINE) == {"records": "990 loaded in 1 part, 10 rejected"}
 
@@ -80,7 +93,7 @@ def test_of_many_codes_the_most_frequent_are_shown() -> None:
     assert line.endswith("code_4 4, and 3 more")
 
 
-def test_a_finished_batch_with_failures_names_the_command_that_retries_them() -> None:
+def test_failures_within_the_tolerance_are_no_next_thing_to_do() -> None:
     job = any_job(
         job_type="batch-processing", status=JobStatus.COMPLETED, result=canonical_json(BATCH)
     )
@@ -89,7 +102,39 @@ def test_a_finished_batch_with_failures_names_the_command_that_retries_them() ->
 
     assert "completed (completed_with_failures), attempt 1" in text
     assert "records    1,000,000: 990,000 succeeded, 10,000 failed" in text
-    assert "bin/jobctl retry-failed job-1 --wait --stage dev" in text
+    assert "tolerated  As many may fail." in text
+    assert "           bin/jobctl retry-failed job-1 --wait --stage dev" in text
+    assert "next " not in text
+
+
+def too_many(failed: str) -> Job:
+    error = JobError("too_many_failures", f"20 of 100 records failed (20.00 %): {failed}; they")
+    return any_job(job_type="batch-processing", status=JobStatus.FAILED, error=error)
+
+
+RETRY_FAILED = "bin/jobctl retry-failed job-1 --wait --stage dev"
+
+
+@pytest.mark.parametrize(
+    "failed", ["not_json 20", "schema 19, too_many_decimals 1", "unfit_for_table 2"]
+)
+def test_records_that_are_at_fault_are_mended_before_they_are_tried_again(failed: str) -> None:
+    text = " ".join(shown(too_many(failed)).split())
+
+    assert "next Look at the failed records by their codes" in text
+    assert f"or deploy a processor that takes them, then: {RETRY_FAILED}" in text
+
+
+@pytest.mark.parametrize(
+    "failed", ["unavailable 20", "refused_503 3, schema 17", "refused 1", "in a file"]
+)
+def test_what_a_destination_may_have_refused_is_tried_again_at_once(failed: str) -> None:
+    assert f"next       {RETRY_FAILED}" in shown(too_many(failed))
+
+
+def test_every_code_of_a_reader_is_known_to_blame_the_record() -> None:
+    for code in (*Refusal, "unfit_for_table"):
+        assert blame(too_many(f"{code} 20")) is Blame.RECORDS
 
 
 def test_a_batch_without_failures_has_nothing_to_retry() -> None:
@@ -124,12 +169,39 @@ def test_on_a_terminal_the_time_that_is_left_moves_beside_a_bar() -> None:
 
 
 def test_an_end_that_has_passed_is_nearly_there() -> None:
-    assert ends_in_text(Progress(1, ends_at="2026-01-31T09:04:59.000Z"), NOW) == "nearly done"
+    assert ends_in_text(running(done=1, ends_at="2026-01-31T09:04:59.000Z"), NOW) == "nearly done"
+
+
+def test_of_a_job_that_has_ended_no_time_is_left() -> None:
+    job = replace(
+        running(done=1, total=2, ends_at="2026-01-31T09:06:30.000Z"), status=JobStatus.FAILED
+    )
+
+    assert "left" not in drawn(live_view(job, NOW))
+    assert "ends at" not in change_line(job, NOW)
+
+
+PIPELINE_UNDER_WAY = replace(
+    running(done=7, total=12, note="load", records=620, ends_at="2026-01-31T09:05:12.000Z"),
+    job_type="data-pipeline",
+)
+
+
+def test_of_a_pipeline_steps_are_told_and_no_rate_over_all_stages() -> None:
+    assert progress_text(PIPELINE_UNDER_WAY) == (
+        "7/12 steps, load, 58 %, 620 records, this stage ends at 09:05:12Z"
+    )
+
+
+def test_the_time_that_is_left_of_a_pipeline_is_that_of_its_stage() -> None:
+    view = drawn(live_view(PIPELINE_UNDER_WAY, NOW))
+
+    assert "7/12 steps, load, 58 %, 620 records, this stage: about 12.0 s left" in view
 
 
 def test_what_is_not_known_of_progress_is_not_told() -> None:
     assert progress_text(running(done=3)) == "3"
-    assert progress_text(running(done=3, records=0)) == "3, 0 records"
+    assert progress_text(running(done=3, records=0)) == "3"
     assert progress_text(running(done=3, ends_at="soon")) == "3"
     assert progress_text(any_job()) == ""
 

@@ -7,11 +7,13 @@ import botocore.exceptions
 import botocore.session
 import pytest
 
+from functions.alerts import wording
 from functions.alerts.wording import CUT_OFF
 from functions.shared.errors import PermanentError, TransientError, error_code
 from functions.shared.job import InvalidJobError, JobStatus
 from jobctl.contract import (
     CONTRACT,
+    WITHOUT_UNDO,
     ContractEntry,
     Operation,
     Reaches,
@@ -124,6 +126,10 @@ def test_of_an_execution_that_was_cut_off_nothing_more_is_said_to_be_undone(code
 
     assert entry is not None
     assert "Nothing more was undone." in entry.meaning
+
+
+def test_alerts_know_the_same_types_of_jobs_without_undo() -> None:
+    assert wording.WITHOUT_UNDO == WITHOUT_UNDO
 
 
 @pytest.mark.parametrize("operation", [Operation.PUT_ITEM, Operation.PUT_OBJECT])

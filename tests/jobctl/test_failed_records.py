@@ -73,6 +73,33 @@ def test_typing_it_twice_starts_nothing_twice(rows: Rows, table: JobTable, jobct
     assert again.stdout.startswith("was submitted before and is pending: job-1-failed-1\n")
 
 
+@pytest.mark.parametrize(
+    ("status", "commands"),
+    [
+        (JobStatus.FAILED, ["show", "retry"]),
+        (JobStatus.CANCELLED, ["show", "retry"]),
+        (JobStatus.COMPLETED, ["show"]),
+    ],
+)
+def test_a_retry_that_has_ended_is_not_to_be_watched(
+    status: JobStatus, commands: list[str], rows: Rows, table: JobTable, jobctl: Jobctl
+) -> None:
+    completed(rows, table, RESULT)
+    jobctl("retry-failed", "job-1")
+    table.claim("job-1-failed-1", "batch-processing", 1, "arn:b", NOW)
+    if status is JobStatus.COMPLETED:
+        table.complete("job-1-failed-1", 1, "arn:b", "{}", NOW)
+    else:
+        table.end("job-1-failed-1", 1, status, TOO_MANY, NOW, execution_arn="arn:b")
+
+    first, *others = jobctl("retry-failed", "job-1").stdout.splitlines()
+
+    assert first == f"was submitted before and is {status}: job-1-failed-1"
+    assert [line.partition(": ")[2] for line in others] == [
+        f"bin/jobctl {command} job-1-failed-1 --stage test" for command in commands
+    ]
+
+
 def test_a_batch_that_failed_for_too_many_failures_has_them_where_its_attempt_left_them(
     rows: Rows, table: JobTable, jobctl: Jobctl
 ) -> None:

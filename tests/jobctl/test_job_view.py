@@ -166,6 +166,20 @@ def test_a_code_of_the_error_contract_is_explained() -> None:
     assert "meaning    `run_at` is later than the type's longest delay." in text
 
 
+@pytest.mark.parametrize(
+    ("job_type", "is_told"),
+    [("order-transaction", True), ("batch-processing", False), ("data-pipeline", False)],
+)
+def test_that_nothing_more_was_undone_is_told_of_jobs_that_undo(
+    job_type: str,
+    is_told: bool,  # noqa: FBT001  # a column of the table
+) -> None:
+    text = shown(ended_with("execution_stopped", JobStatus.CANCELLED, job_type=job_type))
+
+    assert "An operator stopped the execution." in text
+    assert ("Nothing more was undone." in text) is is_told
+
+
 def test_what_was_undone_is_told_line_by_line() -> None:
     undone = ("shipment cancelled", "charge refunded")
     error = JobError("payment_declined", "The bank says no.", "charge-customer", undone)

@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError
 
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.dataset import measure
+from functions.pipelines.dataset_parts import MixedFormatsError
 from functions.pipelines.dataset_table import DatasetTable
+from functions.pipelines.record_format import UnknownFormatError
 from functions.pipelines.s3_objects import S3Objects
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
 from functions.shared import batch_plan, names
@@ -57,8 +59,8 @@ def test_a_plan_by_hand_asks_nobody(monkeypatch: pytest.MonkeyPatch, jobctl: Job
 
     assert result.exit_code == 0
     told = lines(result.stdout)
-    assert told["records"] == "10,000,000 of about 200 bytes, 2.0 GB"
-    assert told["executions"] == "9: a parent of 8, 4 workers at once"
+    assert told["records"] == "about 10,000,000 records of about 200 bytes, 2.0 GB"
+    assert told["executions"] == "9: one parent and 8 shards, 4 workers at once"
     assert told["chunks"] == "2,500 of 800.0 kB, about 4,000 records"
     assert told["operations"] == "2,530; at most 315 in one execution (limit 3,000)"
     assert told["written"].endswith("in one execution (limit 100 MB)")
@@ -118,7 +120,7 @@ def test_a_dataset_is_measured_by_a_few_small_reads(
     result = jobctl("plan", "--payload", payload())
 
     assert result.exit_code == 0
-    assert lines(result.stdout)["records"] == "100,000 of about 150 bytes, 15.0 MB"
+    assert lines(result.stdout)["records"] == "about 100,000 records of about 150 bytes, 15.0 MB"
     assert len(read) == 5
 
 
@@ -177,7 +179,7 @@ def test_another_bucket_is_looked_at_where_the_address_says(
         "plan", "--payload", payload(dataset={"s3": f"s3://{DATA_BUCKET}/elsewhere/x.jsonl"})
     )
 
-    assert lines(result.stdout)["records"].startswith("10 of")
+    assert lines(result.stdout)["records"].startswith("about 10 records of")
 
 
 @pytest.mark.parametrize("kind", ["prefix", "manifest"])
@@ -196,7 +198,7 @@ def test_many_objects_are_planned_as_one_dataset(
 
     told = lines(jobctl("plan", "--payload", payload(dataset={kind: named})).stdout)
 
-    assert told["records"] == "12,000 of about 150 bytes, 1.8 MB"
+    assert told["records"] == "about 12,000 records of about 150 bytes, 1.8 MB"
 
 
 @pytest.mark.parametrize("kind", ["an object", "a prefix"])
@@ -243,7 +245,7 @@ def test_an_empty_dataset_is_no_chunk(datasets: Connection, jobctl: Jobctl) -> N
 
     told = lines(jobctl("plan", "--payload", payload()).stdout)
 
-    assert told["records"].startswith("0 of")
+    assert told["records"] == "none: the dataset is empty"
     assert "chunks" not in told
 
 
@@ -271,6 +273,67 @@ def test_what_cannot_be_planned_is_one_line_that_names_the_field(
 
     assert reason in line
     assert "private" not in line
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        (["b.jsonl", "c.csv"], "object 2 is not written as the first one is"),
+        (["b.jsonl.gz"], "object 1 is not written as the first one is"),
+        (["b.txt"], "its objects must end with .jsonl, .ndjson or .csv"),
+    ],
+)
+def test_a_prefix_that_the_job_refuses_is_refused_for_the_same_reason(
+    others: list[str], reason: str, datasets: Connection, jobctl: Jobctl
+) -> None:
+    for name in ["a.jsonl", *others]:
+        put(datasets, LINE, f"incoming/mixed/{name}")
+
+    told = refused(jobctl("plan", "--payload", payload(dataset={"prefix": "incoming/mixed/"})), 2)
+
+    assert reason in told
+    request = BatchRequest.from_payload(
+        {"dataset": {"prefix": "incoming/mixed/"}, "processor": "normalize-products"}
+    )
+    with pytest.raises((MixedFormatsError, UnknownFormatError)):
+        measure(
+            S3Objects(datasets.s3, DATA_BUCKET),
+            DatasetTable.__new__(DatasetTable),
+            request,
+            NORMALIZE_PRODUCTS,
+            kept_as="results/x/attempt-1/dataset.json",
+        )
+
+
+def test_a_prefix_of_compressed_objects_is_for_a_pipeline(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE, "incoming/packed/a.jsonl.gz")
+
+    told = refused(jobctl("plan", "--payload", payload(dataset={"prefix": "incoming/packed/"})), 2)
+
+    assert "compressed or Parquet" in told
+
+
+def test_a_plan_says_what_of_the_payload_it_did_not_look_at(
+    datasets: Connection, jobctl: Jobctl
+) -> None:
+    put(datasets, LINE * 10)
+    unfit = payload(processor="nope", tolerated_failures_percent=101)
+
+    looked_at = " ".join(jobctl("plan", "--payload", unfit).stdout.split())
+    by_hand = jobctl("plan", "--records", "10", "--record-bytes", "10").stdout
+
+    assert "the job checks the payload's other fields" in looked_at
+    assert "checked" not in by_hand
+
+
+def test_one_of_a_kind_is_told_as_one(jobctl: Jobctl) -> None:
+    result = jobctl("plan", "--records", "1", "--record-bytes", "1", "--max-workers", "1")
+
+    told = lines(result.stdout)
+    assert told["records"] == "about 1 record of about 1 byte, 1 byte"
+    assert told["assumed"].endswith("at most 1 worker")
 
 
 @pytest.mark.parametrize("body", [gzip.compress(LINE * 10), b"PAR1" + LINE])
@@ -317,6 +380,7 @@ def test_what_is_too_large_for_any_tree_is_refused(jobctl: Jobctl) -> None:
     ("size", "text"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (999, "999 bytes"),
         (1_000, "1.0 kB"),
         (2.5e9, "2.5 GB"),
