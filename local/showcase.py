@@ -24,6 +24,12 @@ _LINK = re.compile(r"<[^|<>]+\|([^<>]+)>")
 
 SETTLE_TIMEOUT_SECONDS = 150
 POLL_SECONDS = 0.5
+_PROSE = "What was tried"
+_END = "What became of it"
+# Two spaces each, and one at both sides.
+_BETWEEN_COLUMNS = 12
+# How many are done, how many are left out, and where the cursor is.
+_LINES_AROUND = 3
 # A second alert of the same failure would come within moments of the first.
 QUIET_SECONDS = 4
 
@@ -47,7 +53,7 @@ def play(endpoint: Endpoint, inbox_url: str, told_to_stop: Event) -> bool:
     if told_to_stop.is_set():
         return False
     console.print(_slack(read_inbox(inbox_url)["slack"]))
-    console.print(outcome_table(outcomes))
+    console.print(outcome_table(outcomes, console.width))
     wrong = [outcome.case.job_id for outcome in outcomes if not outcome.is_as_expected]
     if wrong:
         console.print(f"Not as it should be: {', '.join(wrong)}.")
@@ -83,7 +89,8 @@ def _until_settled(
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while time.monotonic() < deadline and not told_to_stop.is_set():
             if console.is_terminal:
-                live.update(outcome_table(outcomes), refresh=True)
+                # What does not fit the screen cannot be taken off it again.
+                live.update(open_jobs(outcomes, console.height), refresh=True)
             else:
                 _tell_changes(console, outcomes, told)
             scenario.act()
@@ -123,37 +130,97 @@ def _end(outcome: Outcome) -> str:
     return "\n".join((_status(outcome), *undone))
 
 
-def _longest_word(outcome: Outcome) -> str:
-    return max(_end(outcome).split(), key=len)
+def open_jobs(outcomes: Sequence[Outcome], height: int) -> Group:
+    """How many jobs are done, and a line for each other one: in *height* lines, one by one."""
+    # Those that hours must pass for are waited for last.
+    still_open = sorted(
+        (outcome for outcome in outcomes if not outcome.is_as_expected),
+        key=lambda outcome: outcome.case.takes_hours,
+    )
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    for outcome in still_open[: max(height - _LINES_AROUND, 1)]:
+        table.add_row(
+            outcome.case.job_id,
+            outcome.case.what,
+            _status(outcome),
+            _verdict(outcome, is_over=False),
+        )
+    done = len(outcomes) - len(still_open)
+    left_out = len(still_open) - table.row_count
+    parts: list[Text | Table] = [Text(f"{done} of {len(outcomes)} jobs are done."), table]
+    if left_out:
+        parts.append(Text(f"and {left_out} more"))
+    return Group(*parts)
 
 
-def outcome_table(outcomes: Sequence[Outcome]) -> Table:
+def _verdict(outcome: Outcome, *, is_over: bool) -> str:
+    """Whether the job ended as it should; until all *is_over*, its alert may be on its way."""
+    if outcome.is_as_expected:
+        return "yes"
+    job = outcome.job
+    is_wrong = job is not None and job.is_terminal and job.status is not outcome.case.status
+    return "NO" if is_over or is_wrong else "..."
+
+
+def outcome_table(outcomes: Sequence[Outcome], width: int) -> Table:
+    """What became of all jobs, in *width* columns; 80 are enough."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    narrowest = {
-        "Job": max(len(outcome.case.job_id) for outcome in outcomes),
-        "What was tried": len("What was"),
-        # A code is one word: broken in two it cannot be looked up.
-        "What became of it": max(len(_longest_word(outcome)) for outcome in outcomes),
-        "Effects": len("finalized"),
-        "Slack": len("Slack"),
-        "OK": len("yes"),
-    }
-    for heading, width in narrowest.items():
+    widths = _widths(outcomes, width)
+    for heading, narrowest in widths.items():
         # Rich shares out too little room as if every column could do with less: only one may.
-        is_prose = heading == "What was tried"
+        is_prose = heading == _PROSE
         table.add_column(
-            heading, overflow="fold", min_width=width, width=None if is_prose else width
+            heading, overflow="fold", min_width=narrowest, width=None if is_prose else narrowest
         )
     for outcome in outcomes:
         table.add_row(
             outcome.case.job_id,
             outcome.case.what,
             _end(outcome),
-            "\n".join(outcome.effects) or "none",
+            _effects(outcome),
             str(outcome.alerts),
-            "yes" if outcome.is_as_expected else "NO",
+            _verdict(outcome, is_over=True),
         )
     return table
+
+
+def _effects(outcome: Outcome) -> str:
+    return "\n".join(outcome.effects) or "none"
+
+
+def _widths(outcomes: Sequence[Outcome], width: int) -> dict[str, int]:
+    """The least that each column needs; where there is room, so much that nothing is broken."""
+    ends = [_end(outcome) for outcome in outcomes]
+    widths = {
+        "Job": max(len(outcome.case.job_id) for outcome in outcomes),
+        _PROSE: len("What was"),
+        # A code is one word: broken in two it cannot be looked up.
+        _END: max(len("What became"), *(_longest(end.split()) for end in ends)),
+        "Effects": len("finalized"),
+        "Slack": len("Slack"),
+        "OK": len("yes"),
+    }
+    prose = _longest([outcome.case.what for outcome in outcomes])
+    spare = width - sum(widths.values()) - (prose - widths[_PROSE]) - _BETWEEN_COLUMNS
+    whole = {
+        _END: _longest([_END, *(line for end in ends for line in end.splitlines())]),
+        "Effects": _longest(
+            [line for outcome in outcomes for line in _effects(outcome).splitlines()]
+        ),
+    }
+    for heading, wanted in whole.items():
+        more = min(max(spare, 0), max(wanted - widths[heading], 0))
+        widths[heading] += more
+        spare -= more
+    return widths
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(map(len, texts))
 
 
 def _slack(messages: Sequence[dict[str, Any]]) -> Group:
