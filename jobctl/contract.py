@@ -1270,8 +1270,10 @@ _BATCH = (
         "too_many_failures",
         "All records were tried, and more failed than `tolerated_failures_percent`. The others "
         "are processed; the message says where the failed ones are with their reasons.",
-        "`jobctl retry-failed` submits only the failed records, once what they failed of is "
-        "mended. A retry does the chunks again that they are in.",
+        "Look at the failures by code. Where the destination was at fault, `jobctl retry-failed` "
+        "submits the failed records, and only those. Where the records are, they fail again as "
+        "they are: deploy a processor that takes them first, or submit them mended, as a new job. "
+        "A retry does the chunks again that they are in.",
     ),
     _asked_ended(
         Operation.BATCH,

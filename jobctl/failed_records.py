@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -71,19 +70,11 @@ def has_failed_records(job: Job) -> bool:
 
 
 def blame(job: Job) -> Blame:
-    """Who is to blame, by the codes of the result or of the error's message."""
-    failures = _result(job).get("failures")
-    if isinstance(failures, Mapping):
-        codes = set(failures)
-        # Codes of a transform are not all known here; a destination's are.
-        known = bool(codes)
-    else:
-        message = "" if job.error is None else job.error.message
-        codes = set(_COUNTED.findall(message))
-        known = bool(codes & _OF_RECORD)
+    """Who is to blame, by the codes that the error's message counts."""
+    codes = set(_COUNTED.findall("" if job.error is None else job.error.message))
     if any(_OF_DESTINATION.fullmatch(code) for code in codes):
         return Blame.DESTINATION
-    return Blame.RECORDS if known else Blame.UNKNOWN
+    return Blame.RECORDS if codes & _OF_RECORD else Blame.UNKNOWN
 
 
 def why_not(job: Job) -> str | None:

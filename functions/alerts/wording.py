@@ -201,9 +201,10 @@ _BY_ERROR = {
         _RED,
         "Too many failures",
         "All records were tried, and more of them failed than the job tolerates; the others are"
-        " processed. Look at the failures by code: where the records are at fault, mend them or"
-        " deploy a mended processor, then retry the failed ones; where the destination was, retry"
-        " the failed ones at once.",
+        " processed. Look at the failures by code. Where the destination was at fault, retry the"
+        " failed ones at once. Where the records are, they fail again as they are: deploy a"
+        " processor that takes them, then retry the failed ones; or have them submitted mended, as"
+        " a new job.",
     ),
     DELIVERY_UNKNOWN: _Words(
         _RED,

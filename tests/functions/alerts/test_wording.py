@@ -139,7 +139,8 @@ def test_records_that_failed_are_offered_before_the_whole_batch() -> None:
         "jobctl --stage dev retry-failed job-1",
         RETRY,
     ]
-    assert "where the destination was, retry the failed ones at once" in told.advice
+    assert "Where the destination was at fault, retry the failed ones at once." in told.advice
+    assert "Where the records are, they fail again as they are" in told.advice
 
 
 def test_what_a_retry_does_not_mend_is_as_the_error_contract_has_it() -> None:
