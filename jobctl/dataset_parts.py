@@ -6,6 +6,7 @@ As the job finds them; what it checks besides, it tells by itself when it runs.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from functions.shared.job import InvalidJobError
@@ -13,6 +14,9 @@ from jobctl.errors import UnknownDatasetError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+# As many as one job reads.
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ def parts_of(s3: "S3Client", dataset: Mapping[str, Any], data_bucket: str) -> li
     """The objects of *dataset*, in their order and without empty ones.
 
     Raises:
-        InvalidJobError: The payload names none, or what it names is no manifest.
+        InvalidJobError: The payload names none or too many, or what it names is no manifest.
         UnknownDatasetError: Nothing is there.
     """
     kind = "manifest" if "manifest" in dataset else "prefix"
@@ -42,9 +46,14 @@ def parts_of(s3: "S3Client", dataset: Mapping[str, Any], data_bucket: str) -> li
     if kind == "manifest":
         found = list(_named(s3, data_bucket, value))
     else:
-        found = list(_below(s3, data_bucket, value))
+        found = list(islice(_below(s3, data_bucket, value), MAX_PARTS + 1))
         if not found:
             raise UnknownDatasetError("payload.dataset.prefix: no object is below it")
+    if len(found) > MAX_PARTS:
+        raise InvalidJobError(
+            f"payload.dataset.{kind}: it has more than {MAX_PARTS:,} objects, which one job reads: "
+            "submit several, each as a job of its own"
+        )
     return [part for part in found if part.size_bytes]
 
 

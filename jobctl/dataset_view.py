@@ -33,7 +33,10 @@ def count_lines(result: Mapping[str, Any], *, is_local: bool = False) -> Iterabl
         yield from _figure_lines(result, is_local=is_local)
     elif rejected is not None and (parts := _count(result, "parts")) is not None:
         in_parts = f"{parts:,} part{'s' * (parts != 1)}"
-        yield Line("records", f"{records:,} loaded in {in_parts}, {rejected:,} rejected")
+        told = f"{records:,} loaded in {in_parts}, {rejected:,} rejected"
+        if replaced := _count(result, "replaced"):
+            told += f", {replaced:,} replaced by later ones of the same key"
+        yield Line("records", told, is_prose=True)
 
 
 def _code_lines(failures: Any) -> Iterable[Line]:

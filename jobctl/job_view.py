@@ -241,7 +241,9 @@ def _next_commands(job: Job, place: Place) -> Iterable[str]:
         # A type that is no legal name must not act in a shell.
         yield place.command("submit", shlex.quote(job.job_type), "--payload", "@payload.json")
     elif job.status in RETRYABLE:
-        yield place.command("retry", job.job_id, "--wait")
+        # What fails again as it is was told before.
+        if not (has_failed_records(job) and blame(job) is Blame.RECORDS):
+            yield place.command("retry", job.job_id, "--wait")
     elif not job.is_terminal:
         yield place.command("watch", job.job_id)
         yield place.command("stop", job.job_id)

@@ -63,6 +63,12 @@ def test_on_this_machine_time_and_cost_are_not_held_against_those_of_lambda() ->
     )
 
 
+def test_a_pipeline_tells_how_many_records_gave_way_to_later_ones() -> None:
+    assert told(PIPELINE | {"replaced": 3}) == {
+        "records": "990 loaded in 1 part, 10 rejected, 3 replaced by later ones of the same key"
+    }
+
+
 def test_a_pipeline_tells_its_counts() -> None:
     assert told(PIPELINE) == {"records": "990 loaded in 1 part, 10 rejected"}
 
@@ -123,6 +129,7 @@ def test_records_that_are_at_fault_are_mended_before_they_are_tried_again(failed
 
     assert "next Look at the failed records by their codes" in text
     assert f"or deploy a processor that takes them, then: {RETRY_FAILED}" in text
+    assert "bin/jobctl retry job-1" not in text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.pipelines import dataset_parts as job_parts
 from functions.pipelines.batch_request import BatchRequest
 from functions.pipelines.dataset import measure
 from functions.pipelines.dataset_parts import MixedFormatsError
@@ -16,6 +17,7 @@ from functions.pipelines.s3_objects import S3Objects
 from functions.pipelines.transforms.normalize_products import NORMALIZE_PRODUCTS
 from functions.shared import batch_plan, names
 from functions.shared.batch_plan import DatasetSize
+from jobctl import dataset_parts
 from jobctl.connection import Connection
 from jobctl.plan_view import dollars_text, size_text
 from tests.jobctl.conftest import REGION, STAGE, Jobctl, refused
@@ -303,6 +305,22 @@ def test_a_prefix_that_the_job_refuses_is_refused_for_the_same_reason(
             NORMALIZE_PRODUCTS,
             kept_as="results/x/attempt-1/dataset.json",
         )
+
+
+def test_more_objects_than_a_job_reads_are_not_planned(
+    datasets: Connection, jobctl: Jobctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dataset_parts.MAX_PARTS == job_parts.MAX_PARTS
+    monkeypatch.setattr(dataset_parts, "MAX_PARTS", 2)
+    for number in range(3):
+        put(datasets, LINE, f"incoming/many/{number}.jsonl")
+    parts = [{"key": f"incoming/many/{number}.jsonl", "bytes": 150} for number in range(3)]
+    put(datasets, json.dumps({"parts": parts}).encode(), "incoming/many/_manifest.json")
+
+    for named in ({"prefix": "incoming/many/"}, {"manifest": "incoming/many/_manifest.json"}):
+        told = refused(jobctl("plan", "--payload", payload(dataset=named)), 2)
+
+        assert "more than 2 objects" in told
 
 
 def test_a_prefix_of_compressed_objects_is_for_a_pipeline(
