@@ -118,7 +118,9 @@ REQUESTS: Mapping[str, Callable[[Any], object]] = {
     "document-approval": ApprovalRequest.from_payload,
     "user-onboarding": Registration.from_payload,
 }
-REQUEST = re.compile(rf"""submit ({"|".join(REQUESTS)}) --payload '(\{{.*?\}})'$""", re.MULTILINE)
+REQUEST = re.compile(
+    rf"""submit ({"|".join(REQUESTS)}) --payload '(\{{.*?\}})'(?: *#.*)?$""", re.MULTILINE
+)
 
 
 def test_every_request_that_is_shown_is_one() -> None:
