@@ -119,10 +119,13 @@ def test_what_is_shown_but_not_made_is_told_with_the_file_to_change(
         forgetful.processor_of("file-people", None, table=table, endpoints_path="/", source="job-1")
 
 
+@pytest.mark.parametrize("checks", [["format", "--diff"], ["check", "--quiet"]], ids=" ".join)
 @pytest.mark.parametrize("name", shown())
-def test_what_is_shown_is_written_as_all_code_here(name: str) -> None:
+def test_what_is_shown_is_written_as_all_code_here(name: str, checks: list[str]) -> None:
+    path = f"{name.replace('.', '/')}.py"
+
     told = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--diff", "-"],
+        [sys.executable, "-m", "ruff", *checks, "--stdin-filename", path, "-"],
         input=shown()[name],
         capture_output=True,
         text=True,
