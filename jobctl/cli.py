@@ -165,7 +165,12 @@ class Target:
             return self.place
         # A stage may have none, and an operator may not be allowed to look: a line less.
         with suppress(JobClientError):
-            bucket = DataBucket(self.directory.data_bucket, self.connection.endpoint_url)
+            bucket = DataBucket(self.directory.data_bucket)
+            if self.is_local:
+                there = self.connection
+                bucket = replace(
+                    bucket, endpoint_url=there.endpoint_url, access_key_id=there.access_key_id
+                )
             return replace(self.place, bucket=bucket)
         return self.place
 

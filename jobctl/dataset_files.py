@@ -19,15 +19,24 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class DataBucket:
-    """The stage's bucket of datasets; *endpoint_url* where it is the one of this machine."""
+    """The stage's bucket of datasets.
+
+    On the platform of this machine, at *endpoint_url*, the access key id names the account, and
+    any secret will do.
+    """
 
     name: str
     endpoint_url: str | None = None
+    access_key_id: str | None = None
 
     def command(self, verb: str, key: str, *after: str) -> str:
         """A line of AWS's own tool about what is under *key*."""
-        where = () if self.endpoint_url is None else ("--endpoint-url", self.endpoint_url)
-        return " ".join(("aws", *where, "s3", verb, f"s3://{self.name}/{key}", *after))
+        words = ["aws", "s3", verb, f"s3://{self.name}/{key}", *after]
+        if self.endpoint_url is not None:
+            words[1:1] = ["--endpoint-url", self.endpoint_url]
+        if self.access_key_id is not None:
+            words[:0] = [f"AWS_ACCESS_KEY_ID={self.access_key_id}", "AWS_SECRET_ACCESS_KEY=any"]
+        return " ".join(words)
 
 
 def has_files(job: Job) -> bool:

@@ -81,8 +81,9 @@ def test_what_is_no_key_of_ours_is_not_shown() -> None:
 
 
 def test_on_this_machine_the_command_asks_the_local_platform() -> None:
-    assert DataBucket("data", "http://localhost:1").command("ls", "x") == (
-        "aws --endpoint-url http://localhost:1 s3 ls s3://data/x"
+    assert DataBucket("data", "http://127.0.0.1:1", "123456789012").command("ls", "x") == (
+        "AWS_ACCESS_KEY_ID=123456789012 AWS_SECRET_ACCESS_KEY=any"
+        " aws --endpoint-url http://127.0.0.1:1 s3 ls s3://data/x"
     )
 
 
@@ -116,3 +117,5 @@ def test_show_looks_the_bucket_up_and_does_without_where_there_is_none(
     assert (without.exit_code, found.exit_code) == (0, 0)
     assert line in found.stdout.splitlines()
     assert "aws s3" not in without.stdout
+    # The account is that of whoever types it; `testing` is the connection's.
+    assert "testing" not in found.stdout
