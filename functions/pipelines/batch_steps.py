@@ -90,7 +90,6 @@ class Measured:
 
 
 MEASURING = StepConfig(retry_strategy=BRIEFLY, serdes=RecordSerDes(Measured))
-REPORT = "write-report"
 _BETWEEN_TURNS = Duration.from_seconds(1)
 # Everything is done but for the words.
 REPORTING = StepConfig(retry_strategy=PATIENTLY, serdes=JsonSerDes())
@@ -197,7 +196,7 @@ def report_in_turns(
     for turn in range(MAX_TURNS):
         told = context.step(
             _write_report(request, measured, work, processed, context, turn, place),
-            name=REPORT,
+            name="write-report",
             config=REPORTING,
         )
         if batch_report.UNFINISHED not in told:
@@ -226,7 +225,7 @@ def _write_report(
             work,
             processed,
             # Its own step may be known, and is counted as one to come; the others count.
-            usage_of(context, without=REPORT)
+            usage_of(context, without="write-report")
             + ExecutionUsage(turn, turn * len(json.dumps(place.to_event()))),
             seconds=(utc_now() - measured.began_at).total_seconds(),
             circumstances=Circumstances(

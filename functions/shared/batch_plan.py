@@ -230,10 +230,14 @@ class _Planner:
         if self._rate >= SLOW and self._fixed is None:
             useful = min(chunks, max(1, self._size.records // MIN_RECORDS_OF_SHARD))
         workers = min(self._wanted_workers(chunks), self._wishes.max_workers, MAX_SHARDS, useful)
-        shards = min(workers * self._waves(chunk_bytes), MAX_SHARDS, useful)
+        # Whole waves: a few shards more than that take as long as another wave.
+        most = MAX_SHARDS // workers * workers
+        shards = min(workers * self._waves(chunk_bytes), most, useful)
         if chunks > shards * MAX_CHUNKS_OF_EXECUTION:
             waves = math.ceil(chunks / MAX_CHUNKS_OF_EXECUTION / workers)
             shards = min(workers * waves, MAX_SHARDS)
+            if shards < workers * waves:
+                workers = min(self._wishes.max_workers, MAX_SHARDS)
         if chunks > shards * MAX_CHUNKS_OF_EXECUTION:
             chunk_bytes = self._grown(shards * MAX_CHUNKS_OF_EXECUTION)
             chunks = self._chunks(chunk_bytes)
