@@ -27,7 +27,7 @@ class NoCall:
         """Call nobody."""
 
 
-CALLS: dict[str, Call] = {Called.DATASET_TABLE: NoCall(25), Called.ENDPOINT: NoCall(100)}
+CALLS: dict[str, Call] = {called: NoCall(size) for size, called in enumerate(Called, start=1)}
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
