@@ -57,6 +57,10 @@ class Settings:
 settings = Settings.from_environ(os.environ)
 
 
+# An alert is one look; the report counts them all.
+CODES_IN_MESSAGE = 5
+
+
 class TooManyFailuresError(PermanentError):
     """More records failed than the job tolerates; the others were processed."""
 
@@ -254,6 +258,14 @@ def refuse_too_many_failures(report: Mapping[str, Any], request: BatchRequest) -
         return
     raise TooManyFailuresError(
         f"{failed} of {records} records failed ({100 * failed / records:.2f} %) and "
-        f"{request.tolerated_failures_percent:g} % are tolerated; they are in "
+        f"{request.tolerated_failures_percent:g} % are tolerated: "
+        f"{_most_frequent(report['failures'])}; they are in "
         f"{report['failed_records']}, with their reasons, and the counts in {report['report']}"
     )
+
+
+def _most_frequent(failures: Mapping[str, int]) -> str:
+    """Such as `schema 12, refused 1`."""
+    codes = sorted(failures, key=lambda code: (-failures[code], code))
+    told = [f"{code} {failures[code]}" for code in codes[:CODES_IN_MESSAGE]]
+    return ", ".join([*told, "..."] if len(codes) > CODES_IN_MESSAGE else told)

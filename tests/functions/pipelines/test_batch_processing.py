@@ -170,7 +170,8 @@ def test_too_many_failures_fail_the_job_when_all_is_reported(jobs: BatchJobs) ->
 
     assert not ended.succeeded
     assert jobs.error["type"] == "too_many_failures"
-    assert "2 of 50 records failed (4.00 %) and 3 % are tolerated" in jobs.error["message"]
+    message = jobs.error["message"]
+    assert "2 of 50 records failed (4.00 %) and 3 % are tolerated: schema 2;" in message
     assert f"results/{JOB}/attempt-1/failed.jsonl" in jobs.error["message"]
     report = json.loads(jobs.objects.body(f"results/{JOB}/attempt-1/report.json"))
     assert (report["succeeded"], report["failed"]) == (48, 2)
