@@ -24,7 +24,7 @@ from functions.pipelines.batch_request import (
 from functions.pipelines.csv_format import CsvFormat
 from functions.pipelines.dataset_parts import DatasetParts, common_encoding, find_parts
 from functions.pipelines.dataset_table import BUCKETS, DatasetTable
-from functions.pipelines.failed_records import MAX_FAILED_LINE_BYTES, failed_record
+from functions.pipelines.failed_records import MAX_FAILED_LINE_BYTES, failed_record, is_failed_line
 from functions.pipelines.lines import MAX_LINE_BYTES, all_lines
 from functions.pipelines.objects import (
     ObjectAccessError,
@@ -52,6 +52,10 @@ SAMPLE_RECORDS = 1_000
 # How many kinds of refusal an error names.
 _SHOWN_KINDS = 3
 _EVERYTHING = 100
+_FAILED_RECORDS = (
+    "dataset: this is a file of failed records, each of which is wrapped in why it failed: try them"
+    ' again with jobctl retry-failed ID, or submit the file with "wrapped": true'
+)
 
 
 class DatasetNotFoundError(PermanentError):
@@ -262,7 +266,12 @@ def _looked_into(
     )
     # What failed once may fail again, and is told record by record.
     if not request.is_wrapped:
-        _check((partial(measured.record, line) for line in lines), request, transform)
+        try:
+            _check((partial(measured.record, line) for line in lines), request, transform)
+        except SchemaMismatchError:
+            if csv is None and all(map(is_failed_line, lines)):
+                raise SchemaMismatchError(_FAILED_RECORDS) from None
+            raise
     return measured
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from functions.pipelines.lines import MAX_LINE_BYTES
-from functions.pipelines.record_format import kept_line
+from functions.pipelines.record_format import json_record, kept_line
 from functions.pipelines.records import Line, Record, RecordRefusedError, Refusal
 
 # What a table has may be longer than a line.
@@ -19,6 +19,7 @@ _LONGEST_BYTES = max(MAX_LINE_BYTES, 400 * 1024)
 # are its key and the reason.
 MAX_FAILED_LINE_BYTES = 6 * _LONGEST_BYTES + 4 * 1024
 
+_FIELDS = frozenset({"error", "reason", "key", "offset", "record"})
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -75,6 +76,14 @@ def failed_record(wrapped: Mapping[str, Any]) -> FailedRecord:
     if not isinstance(record, dict):
         raise RecordRefusedError(Refusal.SCHEMA, "record must be an object")
     return FailedRecord(key, offset, record, part_of(wrapped))
+
+
+def is_failed_line(line: Line) -> bool:
+    """Whether *line* looks like one of the file."""
+    try:
+        return json_record(line).keys() >= _FIELDS
+    except RecordRefusedError:
+        return False
 
 
 def part_of(wrapped: Mapping[str, Any]) -> int | None:
