@@ -135,7 +135,7 @@ def _address(dataset: Any, data_bucket: str) -> tuple[str, str]:
 def _not_splittable() -> InvalidJobError:
     return InvalidJobError(
         "payload.dataset is compressed or Parquet, which one worker must read from its beginning: "
-        "let a data-pipeline job load it (which has no plan), and process its manifest"
+        "let a data-pipeline job load it with the transform as-is, and plan for its manifest"
     )
 
 

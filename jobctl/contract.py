@@ -1227,8 +1227,8 @@ _BATCH = (
         Operation.BATCH,
         "dataset_not_splittable",
         "The dataset is compressed or Parquet, which one worker must read from its beginning.",
-        "Let a `data-pipeline` load it and process its manifest, or submit it unpacked: under a "
-        "new job id.",
+        "Let a `data-pipeline` load it with the transform `as-is` and process its manifest, or "
+        "submit it unpacked: under a new job id.",
         Retry.NEW_JOB,
     ),
     _asked_ended(

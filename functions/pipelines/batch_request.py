@@ -248,7 +248,8 @@ def check_splittable(encoding: Encoding) -> None:
     if encoding.is_gzipped or encoding.format is RecordFormat.PARQUET:
         raise DatasetNotSplittableError(
             "dataset is compressed or Parquet, which one worker must read from its beginning: let "
-            'a data-pipeline job load it into {"dataset": name}, and process its {"manifest": key}'
+            'a data-pipeline job with "transform": "as-is" load it into {"dataset": name}, and '
+            'process its {"manifest": key}'
         )
 
 

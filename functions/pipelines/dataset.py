@@ -244,8 +244,8 @@ def _looked_into(
     beginning = _beginning(objects, parts[0])
     if beginning.startswith((GZIP_MAGIC, PARQUET_MAGIC)):
         raise DatasetNotSplittableError(
-            "dataset is compressed or Parquet, whatever its key says: let a data-pipeline job load "
-            'it into {"dataset": name}, and process its {"manifest": key}'
+            "dataset is compressed or Parquet, whatever its key says: let a data-pipeline job with "
+            '"transform": "as-is" load it into {"dataset": name}, and process its {"manifest": key}'
         )
     csv = CsvFormat.of_pieces([beginning]) if written_as is RecordFormat.CSV else None
     if csv is not None and (lacking := csv.lacks(transform.takes.required)):
