@@ -44,12 +44,17 @@ _MEASURES = (
     "dollars",
     "peak_memory_mib",
     "seconds_percent",
+    "worker_seconds_percent",
     "dollars_percent",
     "checkpoint_bytes",
+    "checkpoint_bytes_percent",
 )
 _MEASURED = re.compile(rf'(\\*"(?:{"|".join(_MEASURES)})\\*": ?)[-+.\de]+')
-# In a part's summary it is the milliseconds and the MiB behind the kinds of failures.
-_MEASURED_OF_PART = re.compile(r"(\}), ?\d+, ?\d+(, ?\d+\])")
+# In a part's summary it is the milliseconds and the MiB behind the kinds of failures; at its end
+# is the digest of keys that begin with the job's id.
+_MEASURED_OF_PART = re.compile(
+    r'(\}), ?\d+, ?\d+(, ?\d+(?:, ?\\*"\d+:)?)(?:[0-9a-f]{16})?(\\*"?\])'
+)
 # What begins the keys of a run's records, which is derived from the job's id among others.
 _ROOT = re.compile(r"JOB-[0-9a-f]{12}(?=-)")
 _RUN = re.compile(r"^(?:results|work|datasets)/[^/]+/([0-9a-f]{16})/")
@@ -240,7 +245,7 @@ def _told(
     everything = {"objects": objects, "items": items, "posted": posted}
     text = as_text(job_id, ended, row, everything)
     text = _ROOT.sub("ROOT", _named(text, runs))
-    text = _MEASURED_OF_PART.sub(r"\1, ANY\2", _MEASURED.sub(r"\1ANY", text))
+    text = _MEASURED_OF_PART.sub(r"\1, ANY\2\3", _MEASURED.sub(r"\1ANY", text))
     if scenario.is_content_own:
         text = _BUCKET.sub(r"\1#BUCKET", text)
         for name, pattern in _OF_CONTENT.items():

@@ -12,31 +12,33 @@ def test_a_declined_mail_goes_out_once_when_its_address_is_verified_and_the_job_
     deployed: DeployedJobs,
 ) -> None:
     address = "{job_id}@example.net"
-    deployed.submit_mail("mended", to=address)
-    failed = deployed.ended("mended")
-    assert len(deployed.alerts_once_quiet("mended")) == 1
-    deployed.endpoint.client("sesv2").create_email_identity(EmailIdentity="mended@example.net")
+    deployed.submit_mail("address-verified", to=address)
+    failed = deployed.ended("address-verified")
+    assert len(deployed.alerts_once_quiet("address-verified")) == 1
+    deployed.endpoint.client("sesv2").create_email_identity(
+        EmailIdentity="address-verified@example.net"
+    )
 
-    deployed.jobs.retry("mended")
-    job = deployed.ended("mended")
+    deployed.jobs.retry("address-verified")
+    job = deployed.ended("address-verified")
 
     assert (failed.status, failed.attempt) == (JobStatus.FAILED, 1)
     assert (job.status, job.attempt, job.error) == (JobStatus.COMPLETED, 2, None)
-    assert deployed.mails("mended", to=address) == 1
-    assert len(deployed.alerts_once_quiet("mended")) == 1
+    assert deployed.mails("address-verified", to=address) == 1
+    assert len(deployed.alerts_once_quiet("address-verified")) == 1
 
 
 def test_each_failed_attempt_is_told(deployed: DeployedJobs) -> None:
     address = "{job_id}@example.net"
-    deployed.submit_mail("unmended", to=address)
-    deployed.ended("unmended")
-    deployed.alerts_once_quiet("unmended")
+    deployed.submit_mail("address-unverified", to=address)
+    deployed.ended("address-unverified")
+    deployed.alerts_once_quiet("address-unverified")
 
-    deployed.jobs.retry("unmended")
-    job = deployed.ended("unmended")
+    deployed.jobs.retry("address-unverified")
+    job = deployed.ended("address-unverified")
 
     assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
-    assert len(deployed.alerts_once_quiet("unmended", at_least=2)) == 2
+    assert len(deployed.alerts_once_quiet("address-unverified", at_least=2)) == 2
 
 
 def test_a_retry_of_a_job_whose_end_could_not_be_recorded_sends_no_second_mail(
