@@ -62,7 +62,7 @@ class ApprovalsStack(Stack):
             role, "s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", on=(INCOMING,)
         )
         self.documents.grant(role, "s3:GetObject", "s3:PutObject", on=DECIDED)
-        self.documents.grant_see_what_is_missing(role)
+        self.documents.grant_list(role)
         self._producers()
         self.job_types = [self.document_approval]
         CfnOutput(self, "OperatorPolicyArn", value=operators.managed_policy_arn)

@@ -310,22 +310,16 @@ class JobTable:
         tells less than the row changes nothing, and is True. With *shards*, these add their own
         progress by `note_shard_progress` from then on.
         """
-        written = self._update(
+        return self._note(
             job_id,
-            set_={"progress": _shown(progress), "updated_at": timestamp(now)},
+            attempt,
+            execution_arn,
+            progress,
+            now,
+            path="progress",
+            condition=_is_behind("progress"),
             set_if_absent={_SHARDS: {}} if shards else None,
-            condition=f"{_is_attempt(attempt)} AND {_is_owned} AND {_is_behind('progress')}",
-            named=("done", "records"),
-            # Many write, every few seconds, and none of them needs the row.
-            returns="NONE",
-            values={
-                ":attempt": attempt,
-                ":execution_arn": execution_arn,
-                ":done": progress.done,
-                ":records": progress.records or 0,
-            },
         )
-        return written.is_done or _is_owner(written.job, attempt, execution_arn)
 
     def note_shard_progress(
         self,
@@ -342,13 +336,34 @@ class JobTable:
         `note_progress` was told of *shards*.
         """
         path = f"{_SHARDS}.{shard}"
+        return self._note(
+            job_id,
+            attempt,
+            execution_arn,
+            progress,
+            now,
+            path=path,
+            condition=f"attribute_exists({_SHARDS}) AND {_is_behind(path)}",
+        )
+
+    def _note(
+        self,
+        job_id: str,
+        attempt: int,
+        execution_arn: str,
+        progress: Progress,
+        now: datetime,
+        *,
+        path: str,
+        condition: str,
+        set_if_absent: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write *progress* at *path* where the job is still its owner's and *condition* holds."""
         written = self._update(
             job_id,
             set_={path: _shown(progress), "updated_at": timestamp(now)},
-            condition=(
-                f"{_is_attempt(attempt)} AND {_is_owned}"
-                f" AND attribute_exists({_SHARDS}) AND {_is_behind(path)}"
-            ),
+            set_if_absent=set_if_absent,
+            condition=f"{_is_attempt(attempt)} AND {_is_owned} AND {condition}",
             named=("done", "records"),
             # Many write, every few seconds, and none of them needs the row.
             returns="NONE",

@@ -1,10 +1,10 @@
 """Where datasets are: those that were brought, those in the making, and what was made of them."""
 
 from aws_cdk import Duration
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks.constructs.private_bucket import PrivateBucket
 from stacks.stages import Stage
 
 INCOMING = "incoming/*"
@@ -21,21 +21,16 @@ _KEPT_IN_WORK = Duration.days(30)
 _KEPT_AFTER_REPLACEMENT = Duration.days(30)
 
 
-class DataBucket(Construct):
-    """An encrypted, private bucket that keeps what was overwritten, and forgets what was staged."""
+class DataBucket(PrivateBucket):
+    """It keeps what was overwritten, and forgets what was staged."""
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
-        super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
-            self,
-            "Bucket",
+        super().__init__(
+            scope,
+            construct_id,
+            stage=stage,
             # Datasets are brought, and loaded, under names that come again.
-            versioned=True,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            removal_policy=stage.removal_policy,
+            is_versioned=True,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
@@ -49,29 +44,4 @@ class DataBucket(Construct):
                     noncurrent_version_expiration=Duration.days(1),
                 ),
             ],
-        )
-
-    @property
-    def name(self) -> str:
-        """As functions find it in their environment."""
-        return self.bucket.bucket_name
-
-    def grant(self, grantee: iam.IGrantable, *actions: str, on: tuple[str, ...]) -> None:
-        """Allow actions on the objects of some prefixes; CDK's own grants allow much besides."""
-        iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(actions),
-            resource_arns=[self.bucket.arn_for_objects(prefix) for prefix in on],
-        )
-
-    def grant_list(self, grantee: iam.IGrantable) -> None:
-        """Allow listing the bucket, and with it being told what is not there.
-
-        A part is looked for before it is made, and who may not list the bucket is answered 403
-        for what is not there. No condition on the prefix: nobody documents that S3 would still
-        answer 404, and every object of this bucket is one of a dataset.
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-        """
-        iam.Grant.add_to_principal(
-            grantee=grantee, actions=["s3:ListBucket"], resource_arns=[self.bucket.bucket_arn]
         )
